@@ -1,0 +1,1 @@
+"""What turns prose, notebooks and results into the book."""

@@ -1,0 +1,17 @@
+"""Register the book's role and directives with Sphinx."""
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+from seethrough import __version__
+from seethrough.book.claims_table import ClaimsTable
+from seethrough.book.reproduce import Reproduce
+from seethrough.book.result_role import ResultRole
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the role ``result`` and the directives ``reproduce`` and ``claims``."""
+    app.add_role("result", ResultRole())
+    app.add_directive("reproduce", Reproduce)
+    app.add_directive("claims", ClaimsTable)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,1 @@
+"""Models: the VAE, the sparse autoencoder, their union, and how it is trained."""
