@@ -61,12 +61,20 @@ def test_code_and_decoding_follow_the_equations() -> None:
     torch.testing.assert_close(sae.decode(code), code @ sae.W_dec + sae.b_pre)
 
 
-def test_start_is_tied_with_unit_rows() -> None:
+def test_start_is_tied_and_then_free() -> None:
     sae = SparseAutoencoder(10, 20, generator_for(0))
-    assert torch.equal(sae.W_enc, sae.W_dec)
-    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(20))
+    assert torch.equal(sae.W_enc, sae.W_dec)  # 2 x 10 / 20 = 1
+    torch.testing.assert_close(sae.W_enc.norm(dim=1), torch.ones(20))
     sae.W_enc.data += 1
     assert not torch.equal(sae.W_enc, sae.W_dec)
+
+
+@pytest.mark.parametrize(("d_input", "width"), [(10, 500), (10, 1000), (256, 1000)])
+def test_untrained_dense_code_is_on_the_right_scale(d_input: int, width: int) -> None:
+    sae = SparseAutoencoder(d_input, width, generator_for(0)).requires_grad_(False)
+    inputs = torch.randn(50, d_input, generator=generator_for(1))
+    gain = (sae.decode(sae.relu_code(inputs)) * inputs).sum() / inputs.square().sum()
+    assert 0.8 < float(gain) < 1.25
 
 
 def test_gradients_match_finite_differences() -> None:

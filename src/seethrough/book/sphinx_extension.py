@@ -1,16 +1,18 @@
-"""Register the book's role and directives with Sphinx."""
+"""Register the book's role, directives and bibliography style with Sphinx."""
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from seethrough import __version__
+from seethrough.book import bibliography_style
 from seethrough.book.claims_table import ClaimsTable
 from seethrough.book.reproduce import Reproduce
 from seethrough.book.result_role import ResultRole
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the role ``result`` and the directives ``reproduce`` and ``claims``."""
+    """Register the role ``result``, the directives ``reproduce`` and ``claims``, and the style."""
+    bibliography_style.register()
     app.add_role("result", ResultRole())
     app.add_directive("reproduce", Reproduce)
     app.add_directive("claims", ClaimsTable)

@@ -7,14 +7,18 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity
-from seethrough.metrics.mig import mutual_information_gap, shuffled_gap
+from seethrough.metrics.mig import (
+    best_normalised_information,
+    mutual_information_gap,
+    shuffled_gap,
+)
 from seethrough.models.initialise import generator_for
 from seethrough.models.vae import negative_elbo
 from seethrough.models.vae_sae import VAESAE
 
 N_PICTURES = 8
 """Held-out images whose reconstruction is kept after every epoch."""
-N_DECODED = 512
+N_DECODED = 256
 """Held-out images on which reconstruction is scored: decoding costs more than encoding."""
 _BATCH = 512
 
@@ -117,6 +121,9 @@ def evaluate(
         scalars[f"mig_code/{name}"] = mutual_information_gap(code, heldout.classes)
         scalars[f"mig_code_shuffled/{name}"] = shuffled_gap(
             code, heldout.classes, generator_for(seed, "shuffle", name)
+        )
+        scalars[f"best_information/{name}"] = float(
+            best_normalised_information(code, heldout.classes).mean()
         )
         scalars[f"reconstruction/{name}"] = _reconstruction(
             model, heldout, held.means_through_code[number]

@@ -3,10 +3,13 @@
 Symbols: x input (B D), r ReLU code (B M) = relu(W_enc (x - b_pre) + b_enc), z sparse code (B M) =
 r with all but its k largest entries set to 0, x_hat = z W_dec + b_pre.
 
-The start is tied (W_enc = W_dec, rows of unit norm) and b_pre starts at 0, as in
-{cite:t}`gao2024scaling` without its median start. No norm is enforced afterwards and no auxiliary
-loss revives units: this is the plain design whose collapse is under test (our assumption; the
-paper gives none of this).
+The start is tied: rows of W_enc have unit norm, W_dec has the same directions, and b_pre is 0, as in
+{cite:t}`gao2024scaling` without its median start. Rows of W_dec have norm min(1, 2 D / M): about
+half of M random units fire, each along a random direction of D, so this is the norm at which the
+untrained dense code reconstructs its input on the right scale. (With unit norm a code of 500 units
+on 10 latents starts 25 times too large and does not recover.) No norm is enforced afterwards and no
+auxiliary loss revives units: this is the plain design whose collapse is under test. All of it is
+our assumption; the abstract gives none.
 """
 
 import torch
@@ -33,13 +36,13 @@ class SparseAutoencoder(nn.Module):
     """Sparse autoencoder with `width` units on inputs of `d_input`; see the module's docstring."""
 
     def __init__(self, d_input: int, width: int, generator: torch.Generator) -> None:
-        """Draw unit-norm decoder rows from `generator` (on the CPU) and tie the encoder to them."""
+        """Draw directions from `generator` (on the CPU) for encoder and decoder alike."""
         super().__init__()
         rows = torch.randn(width, d_input, generator=generator)
         rows /= rows.norm(dim=1, keepdim=True)
-        self.W_enc = nn.Parameter(rows.clone())
+        self.W_enc = nn.Parameter(rows)
         self.b_enc = nn.Parameter(torch.zeros(width))
-        self.W_dec = nn.Parameter(rows)
+        self.W_dec = nn.Parameter(min(1.0, 2 * d_input / width) * rows)
         self.b_pre = nn.Parameter(torch.zeros(d_input))
 
     def relu_code(self, inputs: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:

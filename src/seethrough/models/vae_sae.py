@@ -11,8 +11,10 @@ Where the sparse layer sits is unknown from the abstract, so all three places ar
 Branches beside the VAE do not touch it, so several may share one training run. A branch in the path
 changes the VAE and must be alone.
 
-Loss: negative ELBO + `sae_weight` x sum over branches of the fraction of variance unexplained.
-The ELBO is standard; the branch term, its weight and the detached target are our assumption.
+Loss: negative ELBO + `sae_weight` x sum over side branches of the fraction of variance unexplained.
+A layer in the path learns from the ELBO alone, as any other layer of the path does; how well it
+reconstructs h is measured but not asked for. The ELBO is standard; the branch term, its weight and
+the detached input are our assumption. Adam makes side branches insensitive to the weight.
 """
 
 from collections.abc import Sequence
@@ -153,10 +155,15 @@ class VAESAE(nn.Module):
         k: int,
         noise: Float[Tensor, "B 10"],
     ) -> tuple[Elbo, Float[Tensor, " n_branches"]]:
-        """Return the ELBO's parts and every branch's fraction of variance unexplained."""
+        """Return the ELBO's parts and every branch's fraction of variance unexplained.
+
+        The latter carries gradients for side branches only.
+        """
         encoding = self.encode(images, k)
         latents = sample_latents(encoding.mean, encoding.log_variance, noise)
         elbo = negative_elbo(
             self.vae.decode(latents), images, encoding.mean, encoding.log_variance
         )
-        return elbo, torch.stack([output.unexplained() for output in encoding.branches])
+        unexplained = torch.stack([output.unexplained() for output in encoding.branches])
+        in_path = self.branches[0].position == "in_path"
+        return elbo, unexplained.detach() if in_path else unexplained

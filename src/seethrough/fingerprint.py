@@ -1,0 +1,137 @@
+"""Fingerprint of the code behind a function: changes when the computation may change.
+
+The fingerprint of a module covers the module itself and every module of the same package (and of
+``seethrough``) that it imports, directly or not, also inside functions. Comments, docstrings and
+layout do not count. A package's ``__init__`` counts when a name is imported from it; here such
+files hold re-exports. Imports by a computed name (``importlib.import_module``) are not seen.
+
+A process goes on with the code it has loaded, whatever happens to the files. So the text of a
+loaded module is remembered when it is first looked at, and looked at again after a reload only:
+an artifact made by old code in memory never gets the key of new code on disk.
+"""
+
+import ast
+import hashlib
+import sys
+from functools import lru_cache
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = "seethrough"
+
+_loaded: dict[str, tuple[ModuleSpec, str]] = {}
+"""Module -> the spec under which it was loaded (a reload makes a new one) and its source."""
+
+
+def fingerprint(*modules: str, beside: tuple[str, ...] = ()) -> str:
+    """Return the sha256 (64 hexadecimal digits) of the code of `modules` and what they import.
+
+    Modules named in `beside`, and what only they import, are left out.
+
+    Raises:
+        ValueError: a module without a Python source file, such as a notebook's ``__main__``.
+    """
+    packages = {PACKAGE} | {name.partition(".")[0] for name in modules}
+    sources: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in sources or name in beside:
+            continue
+        sources[name], imports = read_code(module_source(name))
+        for module, imported in imports:
+            waiting += _modules_behind(name, module, imported, packages)
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\0{sources[name]}\0".encode())
+    return digest.hexdigest()
+
+
+def module_source(name: str) -> str:
+    """Return the source of a module: as it was when loaded, else as it is on disk.
+
+    Raises ValueError if it has no source file.
+    """
+    spec = _spec(name)
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        raise ValueError(
+            f"module {name!r} has no Python source file: allowed are functions and classes of an "
+            "importable module"
+        )
+    if name not in sys.modules:
+        return Path(str(spec.origin)).read_text("utf-8")
+    known = _loaded.get(name)
+    if known is None or known[0] is not spec:
+        _loaded[name] = known = (spec, Path(str(spec.origin)).read_text("utf-8"))
+    return known[1]
+
+
+def remember_loaded_modules() -> None:
+    """Remember the source of every loaded module of this package that is not remembered yet."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        spec = _spec(name)
+        if spec is not None and (spec.origin or "").endswith(".py"):
+            module_source(name)
+
+
+@lru_cache(maxsize=1024)
+def read_code(source: str) -> tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return what counts of a source text, and its imports as (module, names) pairs.
+
+    A relative import keeps its leading dots; ``import a.b`` has no names.
+    """
+    tree = ast.parse(source)
+    imports: list[tuple[str, tuple[str, ...]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            imports.append(("." * node.level + (node.module or ""), names))
+        body = getattr(node, "body", None)
+        if isinstance(body, list):  # a text that stands alone has no effect: docstrings
+            node.body = [entry for entry in body if not _is_text(entry)]  # type: ignore[attr-defined]
+    return ast.dump(tree), tuple(imports)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _modules_behind(
+    importer: str, module: str, names: tuple[str, ...], packages: set[str]
+) -> list[str]:
+    """Return the modules of `packages` that one import statement of `importer` loads names from."""
+    module = _absolute(importer, module)
+    if module.partition(".")[0] not in packages or _spec(module) is None:
+        return []
+    submodules = [f"{module}.{name}" for name in names]
+    found = [name for name in submodules if _is_package(module) and _spec(name) is not None]
+    from_itself = not names or len(found) < len(names)
+    return [*found, *([module] if from_itself else [])]
+
+
+def _absolute(importer: str, module: str) -> str:
+    dots = len(module) - len(module.lstrip("."))
+    if not dots:
+        return module
+    parents = importer.split(".")
+    parents = parents[: len(parents) - dots + _is_package(importer)]
+    return ".".join([*parents, *filter(None, [module[dots:]])])
+
+
+def _is_package(name: str) -> bool:
+    spec = _spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except (ImportError, ValueError):  # a parent is missing or no package; __main__ has no spec
+        return None

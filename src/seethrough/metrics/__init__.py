@@ -1,0 +1,1 @@
+"""Metrics: what is dead, what is disentangled, and how sure we are."""

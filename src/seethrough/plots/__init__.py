@@ -1,0 +1,1 @@
+"""Figures of the book; importing a module here imports matplotlib."""

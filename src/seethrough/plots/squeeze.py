@@ -1,0 +1,201 @@
+"""Figures of the squeeze: what dies, when, by which threshold, and what the code still shows."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from seethrough.metrics.dead_units import UnitActivity, never_active
+from seethrough.plots.style import (
+    ALIVE,
+    BY_RELU,
+    BY_TOP_K,
+    DEAD,
+    draw_curve,
+    new_figure,
+    percent_axis,
+)
+from seethrough.results import Row, StudyResult
+from seethrough.studies.trained_runs import TrainedRun
+
+_GAP = 3
+"""White pixels between two images of a strip."""
+
+
+def dead_by_epoch(result: StudyResult, cell: str, paper: tuple[float, float] | None) -> Figure:
+    """Draw active units and dead share by epoch; `paper` is the paper's mean and sd, if any."""
+    figure, (left, right) = new_figure(2, 3.0)
+    draw_curve(left, result.one_series(f"k/{cell}"), "allowed (k)", "#999999")
+    draw_curve(left, result.one_series(f"active/{cell}"), "active", ALIVE)
+    left.set(xlabel="epoch", ylabel="units per held-out image", title="The squeeze", ylim=(0, None))
+    left.legend()
+    draw_curve(right, result.one_series(f"dead_share/{cell}"), "dead", DEAD)
+    draw_curve(right, result.one_series(f"dead_share_by_relu/{cell}"), "by ReLU", BY_RELU)
+    draw_curve(right, result.one_series(f"dead_share_by_top_k/{cell}"), "by Top-k", BY_TOP_K)
+    if paper is not None:
+        mean, sd = paper
+        right.axhspan(mean - sd, mean + sd, color="#009E73", alpha=0.25, linewidth=0)
+        right.axhline(mean, color="#009E73", linewidth=1, label="paper, k = 50")
+    right.set(xlabel="epoch", title=f"What dies ({n_seeds(result, cell)} seeds)")
+    percent_axis(right, "share of units")
+    right.legend()
+    return figure
+
+
+def n_seeds(result: StudyResult, cell: str) -> int:
+    """Return how many seeds stand behind a cell."""
+    return result.row(f"dead_share/{cell}").n
+
+
+def dead_by_threshold(rows: Sequence[Row], labels: Sequence[str]) -> Figure:
+    """Draw the dead share under every threshold, with every seed as a dot."""
+    figure, (axes,) = new_figure(1, 0.6 + 0.32 * len(rows))
+    for height, row in enumerate(rows):
+        if row.low is not None and row.high is not None:
+            axes.plot([row.low, row.high], [height, height], color=ALIVE, linewidth=5, alpha=0.3)
+        axes.plot(row.per_seed, [height] * row.n, "o", color=ALIVE, markersize=3.5)
+        axes.plot(row.mean, height, "|", color=DEAD, markersize=12)
+    axes.set_yticks(range(len(rows)), labels)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.set(xlabel="share of units called dead", xlim=(0, None))
+    return figure
+
+
+def mig_by_epoch(result: StudyResult, cell: str) -> Figure:
+    """Draw MIG of means and code by epoch, each with its shuffled control, and the best unit."""
+    figure, (left, right) = new_figure(2, 3.0)
+    draw_curve(left, result.one_series(f"mig_mean/{cell}"), "latent mean", ALIVE)
+    draw_curve(left, result.one_series(f"mig_mean_shuffled/{cell}"), "shuffled", "#56B4E9")
+    draw_curve(left, result.one_series(f"mig_code/{cell}"), "sparse code", BY_RELU)
+    draw_curve(left, result.one_series(f"mig_code_shuffled/{cell}"), "shuffled", BY_TOP_K)
+    left.set(xlabel="epoch", ylabel="MIG", title="The gap", ylim=(0, None))
+    left.legend()
+    draw_curve(right, result.one_series(f"best_information/{cell}"), "best unit", BY_RELU)
+    right.set(xlabel="epoch", ylabel="normalised information", title="Without the gap: best unit",
+              ylim=(0, None))  # fmt: skip
+    return figure
+
+
+def reconstructions(run: TrainedRun, ks: Sequence[int], n: int = 8) -> Figure:
+    """Draw held-out images, the VAE's own reconstruction, and that through the code at each k."""
+    shown = [("image", run.heldout.pixels(0, n))]
+    for k in ks:
+        codes = run.codes(k)
+        with torch.no_grad():
+            if not shown[1:]:
+                own = run.model.vae.decode(codes.means[:n]).sigmoid()
+                shown.append(("own path", own))
+            through = run.model.vae.decode(codes.means_through_code[0][:n]).sigmoid()
+        shown.append((f"k = {k}", through))
+    return picture_grid([images for _, images in shown], [label for label, _ in shown])
+
+
+def picture_grid(rows: Sequence[Float[Tensor, "P C H W"]], labels: Sequence[str]) -> Figure:
+    """Draw rows of images in [0, 1], one label per row."""
+    figure, _ = new_figure(1, 0.92 * len(rows), 7.0)
+    figure.clear()
+    for axes, images, label in zip(
+        figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, labels, strict=True
+    ):
+        draw_strip(axes, images, label)
+    return figure
+
+
+def draw_strip(axes: Axes, images: Float[Tensor, "P C H W"], label: str) -> None:
+    """Draw images in [0, 1] side by side in one axes, with a label to their left."""
+    padded = F.pad(images, (0, _GAP, 0, 0), value=1.0)  # [P C H W+gap]
+    strip = torch.cat(list(padded), dim=2)[..., :-_GAP]  # [C H P*(W+gap)-gap]
+    array = strip.permute(1, 2, 0).numpy()
+    axes.imshow(array[..., 0] if array.shape[2] == 1 else array, vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.set_frame_on(False)
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+
+
+def live_features(run: TrainedRun, n_units: int = 8, n_images: int = 3) -> Figure:
+    """Draw what live units respond to: the most active held-out images and their weighted mean.
+
+    Units are live ones at even steps of activation frequency, from the rarest to the most common.
+    The mean weighs each image by its activation.
+    """
+    k = run.config.k_at(run.config.epochs)
+    code = run.codes(k).codes[0]
+    frequency = (code > 0).double().mean(0)
+    live = (frequency > 0).nonzero()[:, 0]
+    ranked = live[frequency[live].argsort(stable=True)]
+    units = ranked[torch.linspace(0, len(ranked) - 1, min(n_units, len(ranked))).round().long()]
+    pixels = run.heldout.pixels(0, len(code))
+    weights = code[:, units]
+    means = torch.einsum("nu,nchw->uchw", weights / weights.sum(0), pixels)
+    tops = weights.topk(min(n_images, len(code)), dim=0).indices  # [n_images U]
+    figure = picture_grid(
+        [means / means.amax((1, 2, 3), keepdim=True), *[pixels[row] for row in tops]],
+        ["mean", *[f"top {rank}" for rank in range(1, len(tops) + 1)]],
+    )
+    step = pixels.shape[-1] + _GAP
+    for column, unit in enumerate(units.tolist()):
+        figure.axes[0].text(
+            column * step + step / 2, -4, f"{100 * float(frequency[unit]):.1f} %",
+            ha="center", fontsize=8,
+        )  # fmt: skip
+    return figure
+
+
+def unit_maps(run: TrainedRun, epochs: Sequence[int]) -> list[bytes]:
+    """Return one PNG per epoch: every unit as a square, with the images its code still decodes to.
+
+    Squares are ordered by the unit's state after the last epoch, so that a unit keeps its place.
+    """
+    name = run.config.branches[0].name
+    order = np.argsort(_states(run.history.activity(name, -1)), kind="stable")
+    return [_unit_map(run, name, epoch, order) for epoch in epochs]
+
+
+def _unit_map(run: TrainedRun, name: str, epoch: int, order: np.ndarray) -> bytes:
+    activity = run.history.activity(name, epoch)
+    states = _states(activity)[order]
+    columns = 50
+    padded = np.full(-(-len(states) // columns) * columns, np.nan)
+    padded[: len(states)] = states
+    figure, _ = new_figure(1, 3.4, 7.0)
+    figure.clear()
+    top, middle, bottom = figure.subplots(3, 1, height_ratios=[1.6, 1, 1])
+    colors = ListedColormap(["#12436D", "#0072B2", "#56B4E9", "#BFDFF2", BY_TOP_K, BY_RELU])
+    top.imshow(padded.reshape(-1, columns), cmap=colors, vmin=-0.5, vmax=5.5, aspect="auto")
+    top.set(xticks=[], yticks=[])
+    top.grid(False)
+    dead = float(never_active(activity).double().mean())
+    k = int(run.history.scalars["k"][epoch - 1])
+    top.set_title(f"epoch {epoch}: k = {k}, {100 * dead:.1f} % of {len(states)} units dead")
+    draw_strip(middle, run.originals.float() / 255, "image")
+    pictures = run.history.tensors[f"pictures/{name}"][epoch - 1]
+    draw_strip(bottom, pictures.float() / 255, "through\nthe code")
+    return as_png(figure)
+
+
+def _states(activity: UnitActivity) -> np.ndarray:
+    """Return 0 to 3 for live units by falling activation frequency, 4 dead by Top-k, 5 by ReLU."""
+    frequency = activity.fired_count.double().numpy() / activity.n_images
+    states = np.digitize(-frequency, [-0.5, -0.1, -0.01]).astype(float)
+    states[activity.fired_count.numpy() == 0] = 4
+    states[activity.relu_count.numpy() == 0] = 5
+    return states
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as PNG bytes and close it."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,38 @@
+"""The one look of every figure."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seethrough.results import Series
+
+BY_RELU, BY_TOP_K, DEAD, ALIVE = "#D55E00", "#E69F00", "#000000", "#0072B2"
+
+
+def use_style() -> None:
+    """Make matplotlib draw every figure in the project's style."""
+    plt.style.use(Path(__file__).with_name("seethrough.mplstyle"))
+
+
+def new_figure(columns: int = 1, height: float = 3.0, width: float = 7.0) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one row of `columns` axes, inches."""
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False)
+    return figure, list(axes[0])
+
+
+def draw_curve(axes: Axes, curve: Series, label: str, color: str | None = None) -> None:
+    """Draw a curve's mean over seeds, and its 95 % interval as a band where there is one."""
+    (line,) = axes.plot(curve.x, curve.mean, label=label, color=color)
+    if None not in curve.low:
+        axes.fill_between(
+            curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0
+        )
+
+
+def percent_axis(axes: Axes, label: str) -> None:
+    """Write the vertical axis in per cent, from zero."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
