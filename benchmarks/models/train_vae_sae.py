@@ -43,7 +43,9 @@ def multiplications(branch: Branch) -> float:
     """Return the sparse layer's multiplications over the VAE's, one dense step of each."""
     conv = [(32 * 32, 16), (16 * 16, 32 * 16), (8 * 8, 32 * 4), (4 * 4, 64 * 4)]
     encoder = sum(n * inputs * out for (n, inputs), out in zip(conv, (32, 32, 64, 64), strict=True))
-    decoder = 4 * 4 * 64 * 16 * 64 + 8 * 8 * 64 * 16 * 32 + 16 * 16 * 32 * 16 * 32 + 32 * 32 * 32 * 16
+    decoder = (
+        4 * 4 * 64 * 16 * 64 + 8 * 8 * 64 * 16 * 32 + 16 * 16 * 32 * 16 * 32 + 32 * 32 * 32 * 16
+    )
     vae = encoder + decoder + 1024 * 256 * 2 + 256 * 20 + 10 * 256
     d_input = 10 if branch.position == "latent" else 256
     return 2 * d_input * branch.width / vae
@@ -81,9 +83,7 @@ def main() -> None:
                 for epoch in range(1, ROUNDS + 2):  # the first round warms up
                     times["bare"].append(process_seconds(lambda: bare_epoch(vae, bare, batches)))
                     times["ours"].append(
-                        process_seconds(
-                            lambda: train_epoch(model, ours, images, 1, config, epoch)
-                        )
+                        process_seconds(lambda: train_epoch(model, ours, images, 1, config, epoch))
                     )
             best = {name: min(seconds[1:]) for name, seconds in times.items()}
             print(

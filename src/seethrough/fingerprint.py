@@ -53,25 +53,24 @@ def module_source(name: str) -> str:
 
     Raises ValueError if it has no source file.
     """
-    spec = _spec(name)
-    if spec is None or not (spec.origin or "").endswith(".py"):
+    path = _source_file(name)
+    if path is None:
         raise ValueError(
             f"module {name!r} has no Python source file: allowed are functions and classes of an "
             "importable module"
         )
-    if name not in sys.modules:
-        return Path(str(spec.origin)).read_text("utf-8")
-    known = _loaded.get(name)
-    if known is None or known[0] is not spec:
-        _loaded[name] = known = (spec, Path(str(spec.origin)).read_text("utf-8"))
-    return known[1]
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None:  # not loaded
+        return path.read_text("utf-8")
+    if name not in _loaded or _loaded[name][0] is not spec:
+        _loaded[name] = (spec, path.read_text("utf-8"))
+    return _loaded[name][1]
 
 
 def remember_loaded_modules() -> None:
     """Remember the source of every loaded module of this package that is not remembered yet."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
-        spec = _spec(name)
-        if spec is not None and (spec.origin or "").endswith(".py"):
+    for name in list(sys.modules):
+        if name.partition(".")[0] == PACKAGE:
             module_source(name)
 
 
@@ -108,10 +107,10 @@ def _modules_behind(
 ) -> list[str]:
     """Return the modules of `packages` that one import statement of `importer` loads names from."""
     module = _absolute(importer, module)
-    if module.partition(".")[0] not in packages or _spec(module) is None:
+    if module.partition(".")[0] not in packages or _source_file(module) is None:
         return []
     submodules = [f"{module}.{name}" for name in names]
-    found = [name for name in submodules if _is_package(module) and _spec(name) is not None]
+    found = [name for name in submodules if _is_package(module) and _source_file(name) is not None]
     from_itself = not names or len(found) < len(names)
     return [*found, *([module] if from_itself else [])]
 
@@ -126,12 +125,21 @@ def _absolute(importer: str, module: str) -> str:
 
 
 def _is_package(name: str) -> bool:
-    spec = _spec(name)
-    return spec is not None and spec.submodule_search_locations is not None
+    path = _source_file(name)
+    return path is not None and path.name == "__init__.py"
 
 
-def _spec(name: str) -> ModuleSpec | None:
+def _source_file(name: str) -> Path | None:
+    """Return the file of a module without importing it or its parents; None if there is none."""
+    top, *rest = name.split(".")
     try:
-        return find_spec(name)
-    except (ImportError, ValueError):  # a parent is missing or no package; __main__ has no spec
+        spec = find_spec(top)
+    except ValueError:  # __main__
         return None
+    for location in (spec and spec.submodule_search_locations) or ():
+        base = Path(location, *rest)
+        for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+            if path.is_file() and (rest or path.name == "__init__.py"):
+                return path
+    origin = (spec and spec.origin) or ""
+    return Path(origin) if not rest and origin.endswith(".py") else None

@@ -53,9 +53,7 @@ def test_code_and_decoding_follow_the_equations() -> None:
     inputs = torch.randn(4, 3, generator=generator_for(2))
     sae.requires_grad_(False)
     for x, code in zip(inputs, sae.relu_code(inputs), strict=True):
-        by_hand = [
-            max(0.0, float(sae.W_enc[m] @ (x - sae.b_pre) + sae.b_enc[m])) for m in range(7)
-        ]
+        by_hand = [max(0.0, float(sae.W_enc[m] @ (x - sae.b_pre) + sae.b_enc[m])) for m in range(7)]
         torch.testing.assert_close(code, torch.tensor(by_hand))
     code = torch.rand(4, 7, generator=generator_for(3))
     torch.testing.assert_close(sae.decode(code), code @ sae.W_dec + sae.b_pre)

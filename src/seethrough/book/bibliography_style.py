@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from pybtex.database import Entry, Person
-from pybtex.plugin import register_plugin
-from pybtex.style.formatting.plain import Style as PlainStyle
-from pybtex.style.labels import BaseLabelStyle
+from pybtex.database import Entry, Person  # type: ignore[import-untyped]
+from pybtex.plugin import register_plugin  # type: ignore[import-untyped]
+from pybtex.style.formatting.plain import Style as PlainStyle  # type: ignore[import-untyped]
+from pybtex.style.labels import BaseLabelStyle  # type: ignore[import-untyped]
 
 STYLE_NAME = "author_year_labels"
 """Value of ``bibtex_default_style`` in _config.yml."""

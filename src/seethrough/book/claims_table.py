@@ -100,13 +100,13 @@ class ClaimsTable(SphinxDirective):
             claims = self.chosen(load(self.root / CLAIMS_FILE))
         except (OSError, ClaimError) as error:
             return [self.failure(f"claims: {error}")]
-        results = {
+        tested = [claim for claim in claims if claim.rule != "none"]
+        pairs = [(claim.study_of(source), source) for source, _ in SOURCES for claim in tested]
+        self.results = {
             (study, source): self.result(study, source)
-            for study in dict.fromkeys(claim.study for claim in claims if claim.rule != "none")
-            for source, _ in SOURCES
+            for study, source in dict.fromkeys(pairs)
             if study is not None
         }
-        self.results = results
         self.counts: dict[str, Counter[str]] = {source: Counter() for source, _ in SOURCES}
         table = self.table(claims)  # fills the counts
         return [*self.summary(), table, *self.rules(claims)]
@@ -140,6 +140,10 @@ class ClaimsTable(SphinxDirective):
         except MissingResult as error:
             self.warn(f"claims: {error}")
             return None
+
+    def result_of(self, claim: Claim, source: str) -> StudyResult | None:
+        """Return the result that speaks to `claim` from `source`, or None."""
+        return self.results.get((claim.study_of(source) or "", source))
 
     def warn(self, sentence: str) -> None:
         """Log a warning at this directive's place."""
@@ -177,7 +181,7 @@ class ClaimsTable(SphinxDirective):
 
     def check_rows(self, claim: Claim) -> None:
         """Warn when a row that the claim names is in neither run: its id is likely mistyped."""
-        found = [self.results.get((claim.study or "", source)) for source, _ in SOURCES]
+        found = [self.result_of(claim, source) for source, _ in SOURCES]
         known = [row.id for result in found if result for row in result.rows]
         for name in claim.row_ids:
             if known and name not in known:
@@ -185,7 +189,7 @@ class ClaimsTable(SphinxDirective):
 
     def run_cell(self, claim: Claim, source: str) -> nodes.entry:
         """Return the cell of one run: the verdict, what was measured and why."""
-        result = self.results.get((claim.study or "", source))
+        result = self.result_of(claim, source)
         try:
             outcome = judge(claim, result)
         except ClaimError as error:

@@ -5,12 +5,14 @@
     :modules: src/seethrough/metrics/dead_units.py, src/seethrough/models/vae.py
     :tests: tests/metrics/test_dead_units.py
     :command: seethrough run collapse_dead_neurons
-    :change: One sentence on what would change my mind.
+    :change: What would change my mind. It may go on
+      over several lines.
     :::
 
-Paths count from the book's root and are separated by commas or spaces. The files are copied
-into the site, so the links work from a folder without network. A path that does not exist is a
-warning, on which the strict build fails.
+Only the command must be given. The option change is the text under "What would change my mind";
+the lines after the options go on with it. Paths count from the book's root and are separated by
+commas or spaces. The files are copied into the site, so the links work from a folder without
+network. A path that does not exist is a warning, on which the strict build fails.
 """
 
 import re
@@ -40,6 +42,7 @@ def paths_in(text: str) -> list[str]:
 class Reproduce(SphinxDirective):
     """Render the box with links to notebook, modules and tests, and the command."""
 
+    has_content = True
     option_spec: ClassVar[dict[str, Callable[[str], str]]] = {
         "notebook": directives.unchanged_required,
         "modules": directives.unchanged_required,
@@ -53,9 +56,10 @@ class Reproduce(SphinxDirective):
         if "command" not in self.options:
             raise self.error("reproduce needs the option command")
         box = nodes.container(classes=[BOX_CLASS])
-        if "change" in self.options:
+        change = "\n".join([self.options.get("change", ""), *map(str.strip, self.content)]).strip()
+        if change:
             box += nodes.rubric("", "What would change my mind")
-            box += self.parse_text_to_nodes(self.options["change"])
+            box += self.parse_text_to_nodes(change)
         box += nodes.rubric("", "Reproduce this page")
         box += self.file_list()
         command = nodes.literal_block(self.options["command"], self.options["command"])

@@ -45,6 +45,8 @@ class Claim:
     """The paper's value; None when it gives none."""
     study: str | None = None
     """The study that tests it; None when none does yet."""
+    reference_study: str | None = None
+    """The study behind the reference run, where it is another one than `study`."""
     rows: tuple[str, ...] = ()
     """Ids of the rows that the rule reads, in the rule's order."""
     groups: tuple[tuple[str, ...], ...] = ()
@@ -59,6 +61,10 @@ class Claim:
     """Parameter -> least value (a number) or the very value (a text) of a run that counts."""
     note: str = ""
     """A remark shown below the claim; inline Markdown."""
+
+    def study_of(self, source: str) -> str | None:
+        """Return the name of the study whose ``reference`` or ``this`` run is compared."""
+        return self.reference_study or self.study if source == "reference" else self.study
 
     @property
     def row_ids(self) -> tuple[str, ...]:

@@ -138,7 +138,12 @@ def _paper_value(key: str, value: Any) -> PaperValue | None:
         return None
     if not isinstance(value, dict):
         raise ValueError(f"got {key} {value!r}, expected a mapping or null")
-    readers = {"mean": _number, "sd": _number, "unit": _text, "text": _text}
+    readers: dict[str, Callable[[str, Any], Any]] = {
+        "mean": _number,
+        "sd": _number,
+        "unit": _text,
+        "text": _text,
+    }
     _refuse_unknown(f"{key} with", value, list(readers))
     return PaperValue(**{name: readers[name](name, item) for name, item in value.items()})
 
@@ -146,6 +151,7 @@ def _paper_value(key: str, value: Any) -> PaperValue | None:
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "value": _paper_value,
     "study": _text_or_none,
+    "reference_study": _text_or_none,
     "rows": _texts,
     "groups": _groups,
     "direction_above": _number,

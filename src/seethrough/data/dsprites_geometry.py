@@ -77,7 +77,9 @@ def heart_intervals(
     Lines that miss the heart, and second intervals that do not exist, have left > right.
     """
     u, v = heart_polygon(dy.device).unbind(1)
-    flat_scale, flat_angle, flat_dy = (t.expand(dy.shape).reshape(-1, 1) for t in (scale, angle, dy))
+    flat_scale, flat_angle, flat_dy = (
+        t.expand(dy.shape).reshape(-1, 1) for t in (scale, angle, dy)
+    )
     ends = torch.full((len(flat_dy), 4), torch.inf, dtype=torch.float64, device=dy.device)
     radius = (u.square() + v.square()).max().sqrt()
     near = (flat_dy.abs() <= radius * flat_scale).nonzero()[:, 0]
@@ -96,9 +98,7 @@ def heart_intervals(
     return torch.where(pairs.isinf().any(-1, keepdim=True), none, pairs)
 
 
-def row_words(
-    intervals: Float[Tensor, "*N I 2"], center_x: Float[Tensor, "*N"]
-) -> "torch.Tensor":
+def row_words(intervals: Float[Tensor, "*N I 2"], center_x: Float[Tensor, "*N"]) -> "torch.Tensor":
     """Return each pixel row as one 64-bit word, pixel 0 in the highest bit, int64 [*N].
 
     A pixel is set if its centre lies inside an interval, ends included.

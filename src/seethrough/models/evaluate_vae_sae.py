@@ -7,11 +7,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity
-from seethrough.metrics.mig import (
-    best_normalised_information,
-    mutual_information_gap,
-    shuffled_gap,
-)
+from seethrough.metrics.mig import information_scores, shuffled
 from seethrough.models.initialise import generator_for
 from seethrough.models.vae import negative_elbo
 from seethrough.models.vae_sae import VAESAE
@@ -97,15 +93,14 @@ def evaluate(
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Return one epoch's measurements as scalars and tensors (names: see History).
 
-    `seed` decides the shuffles of the MIG controls, the same ones after every epoch.
+    `seed` decides the shuffle of the controls, the same one after every epoch.
     """
     held = heldout_codes(model, heldout, k)
+    others = shuffled(heldout.classes, generator_for(seed, "shuffle"))
     scalars = {
         "k": float(k),
-        "mig_mean": mutual_information_gap(held.means, heldout.classes),
-        "mig_mean_shuffled": shuffled_gap(
-            held.means, heldout.classes, generator_for(seed, "shuffle")
-        ),
+        "mig_mean": information_scores(held.means, heldout.classes).gap,
+        "mig_mean_shuffled": information_scores(held.means, others).gap,
         "reconstruction": _reconstruction(model, heldout, held.means),
     }
     tensors = {"pictures/own": _pictures(model, held.means)}
@@ -118,13 +113,10 @@ def evaluate(
         tensors[f"pictures/{name}"] = _pictures(model, held.means_through_code[number])
         scalars[f"active/{name}"] = float((code > 0).sum(1).double().mean())
         scalars[f"unexplained/{name}"] = held.unexplained[number]
-        scalars[f"mig_code/{name}"] = mutual_information_gap(code, heldout.classes)
-        scalars[f"mig_code_shuffled/{name}"] = shuffled_gap(
-            code, heldout.classes, generator_for(seed, "shuffle", name)
-        )
-        scalars[f"best_information/{name}"] = float(
-            best_normalised_information(code, heldout.classes).mean()
-        )
+        for label, classes in (("", heldout.classes), ("_shuffled", others)):
+            scores = information_scores(code, classes)
+            scalars[f"mig_code{label}/{name}"] = scores.gap
+            scalars[f"best_information{label}/{name}"] = scores.best
         scalars[f"reconstruction/{name}"] = _reconstruction(
             model, heldout, held.means_through_code[number]
         )

@@ -48,9 +48,7 @@ class SparseAutoencoder(nn.Module):
     def relu_code(self, inputs: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:
         """Return the code before the sparsifier, non-negative."""
         # (x - b_pre) W + b = x W + (b - W b_pre): one matrix product with its bias
-        return torch.addmm(
-            self.b_enc - self.W_enc @ self.b_pre, inputs, self.W_enc.T
-        ).relu()
+        return torch.addmm(self.b_enc - self.W_enc @ self.b_pre, inputs, self.W_enc.T).relu()
 
     def decode(self, code: Float[Tensor, "B M"]) -> Float[Tensor, "B D"]:
         """Return the input's reconstruction."""

@@ -76,7 +76,9 @@ def check_device(device: str) -> None:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device is {device!r}, allowed are cpu, cuda and cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, but torch sees no CUDA device: allowed here is cpu")
+        raise ValueError(
+            f"device is {device!r}, but torch sees no CUDA device: allowed here is cpu"
+        )
 
 
 def _at_least(name: str, value: float, least: int) -> None:

@@ -161,9 +161,7 @@ class VAESAE(nn.Module):
         """
         encoding = self.encode(images, k)
         latents = sample_latents(encoding.mean, encoding.log_variance, noise)
-        elbo = negative_elbo(
-            self.vae.decode(latents), images, encoding.mean, encoding.log_variance
-        )
+        elbo = negative_elbo(self.vae.decode(latents), images, encoding.mean, encoding.log_variance)
         unexplained = torch.stack([output.unexplained() for output in encoding.branches])
         in_path = self.branches[0].position == "in_path"
         return elbo, unexplained.detach() if in_path else unexplained

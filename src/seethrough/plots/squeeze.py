@@ -79,6 +79,8 @@ def mig_by_epoch(result: StudyResult, cell: str) -> Figure:
     left.set(xlabel="epoch", ylabel="MIG", title="The gap", ylim=(0, None))
     left.legend()
     draw_curve(right, result.one_series(f"best_information/{cell}"), "best unit", BY_RELU)
+    draw_curve(right, result.one_series(f"best_information_shuffled/{cell}"), "shuffled", BY_TOP_K)
+    right.legend()
     right.set(xlabel="epoch", ylabel="normalised information", title="Without the gap: best unit",
               ylim=(0, None))  # fmt: skip
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import ipywidgets
+    import ipywidgets  # type: ignore[import-untyped]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -16,7 +16,9 @@ def use_style() -> None:
     plt.style.use(Path(__file__).with_name("seethrough.mplstyle"))
 
 
-def new_figure(columns: int = 1, height: float = 3.0, width: float = 7.0) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    columns: int = 1, height: float = 3.0, width: float = 7.0
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with one row of `columns` axes, inches."""
     figure, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False)
     return figure, list(axes[0])

@@ -4,7 +4,7 @@ Rows are named `quantity/position/width`. `last` is the last epoch, `first` the 
 are fractions of the dictionary's units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -14,6 +14,7 @@ from seethrough.metrics.dead_units import (
     ceiling,
     dead_by_relu,
     dead_by_top_k,
+    dead_share,
     frequency_below,
     maximum_below,
     never_active,
@@ -48,7 +49,7 @@ def branch_rows(
         return Row(f"{name}/{branch.name}", quantity, cell, unit, tuple(values))
 
     def share(name: str, quantity: str, masks: Sequence[torch.Tensor]) -> Row:
-        return row(name, quantity, "fraction", [_share(mask) for mask in masks])
+        return row(name, quantity, "fraction", [dead_share(mask) for mask in masks])
 
     def scalar(name: str, key: str, quantity: str, unit: str, index: int) -> Row:
         return row(name, quantity, unit, [run.history.scalars[key][index] for run in runs])
@@ -97,6 +98,8 @@ def branch_rows(
             scalar(f"best_information_{when}", f"best_information/{branch.name}",
                    "normalised information of the best unit, mean over factors", "fraction",
                    index),
+            scalar(f"best_information_shuffled_{when}", f"best_information_shuffled/{branch.name}",
+                   "the same, factors shuffled", "fraction", index),
             scalar(f"reconstruction_own_{when}", "reconstruction",
                    "reconstruction error of the VAE's own path", nats, index),
             scalar(f"reconstruction_bce_{when}", f"reconstruction/{branch.name}",
@@ -120,7 +123,7 @@ def branch_series(runs: Sequence[TrainedRun], branch: Branch) -> list[Series]:
         )  # fmt: skip
 
     def shares(name: str, quantity: str, curves: Sequence[Sequence[torch.Tensor]]) -> Series:
-        return series(name, quantity, "fraction", [[_share(m) for m in c] for c in curves])
+        return series(name, quantity, "fraction", [[dead_share(m) for m in c] for c in curves])
 
     def scalar(name: str, key: str, quantity: str, unit: str) -> Series:
         return series(name, quantity, unit, [run.history.scalars[key] for run in runs])
@@ -142,6 +145,8 @@ def branch_series(runs: Sequence[TrainedRun], branch: Branch) -> list[Series]:
                "the same, factors shuffled", "MIG"),
         scalar("best_information", f"best_information/{branch.name}",
                "normalised information of the best unit", "fraction"),
+        scalar("best_information_shuffled", f"best_information_shuffled/{branch.name}",
+               "the same, factors shuffled", "fraction"),
         scalar("reconstruction_own", "reconstruction", "the VAE's own path", "nats per image"),
         scalar("reconstruction_bce", f"reconstruction/{branch.name}", "through the sparse code",
                "nats per image"),
@@ -149,10 +154,6 @@ def branch_series(runs: Sequence[TrainedRun], branch: Branch) -> list[Series]:
 
 
 def _each(
-    rule: "type[torch.Tensor] | object", activities: Sequence[Sequence[UnitActivity]]
+    rule: Callable[[UnitActivity], torch.Tensor], activities: Sequence[Sequence[UnitActivity]]
 ) -> list[list[torch.Tensor]]:
-    return [[rule(activity) for activity in curve] for curve in activities]  # type: ignore[operator]
-
-
-def _share(mask: torch.Tensor) -> float:
-    return float(mask.double().mean())
+    return [[rule(activity) for activity in curve] for curve in activities]

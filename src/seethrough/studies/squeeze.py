@@ -92,7 +92,9 @@ class SqueezeParameters:
         ]
 
 
-def train_all(parameters: SqueezeParameters, store: ArtifactStore | None = None) -> list[TrainedRun]:
+def train_all(
+    parameters: SqueezeParameters, store: ArtifactStore | None = None
+) -> list[TrainedRun]:
     """Return the trained models, training what the store does not hold."""
     return trained_runs(
         parameters.training_configs(), store or ArtifactStore(), parameters.official_path
