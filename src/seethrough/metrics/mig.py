@@ -12,8 +12,10 @@ float64. For an overcomplete code two codes usually share a factor and the gap i
 the code is worth: read `best_normalised_information` and `shuffled_gap` beside it.
 """
 
+import math
+
 import torch
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int, Int32, Int64
 from torch import Tensor
 
 from seethrough.metrics.equal_width_bins import equal_width_bins
@@ -91,7 +93,7 @@ def factor_entropies(factors: Int[Tensor, "N F"]) -> Float64[Tensor, "F"]:
     table = _count_log_count(n, factors.device)
     # A loop over factors, which are few; each has its own number of classes.
     sums = [table[torch.bincount(labels, minlength=size)].sum() for labels, size in columns]
-    return _clean(table[n] - torch.stack(sums)) / n
+    return _without_rounding((table[n] - torch.stack(sums)) / n)
 
 
 def mutual_information(
@@ -115,7 +117,7 @@ def mutual_information(
         )
     if codes.shape[1] == 0:
         raise ValueError("codes need at least one column, got none")
-    columns = _factor_columns(factors)
+    columns = _factor_columns(factors.to(codes.device))
     groups = _group_factors([size for _, size in columns])
     joint = [_joint_labels(columns, group) for group in groups]
     n, m = codes.shape
@@ -152,23 +154,77 @@ def _information(
         pair_sum = count_log_count[pair].sum(dim=(1, 2))
         class_sum = count_log_count[pair.sum(dim=1)].sum(dim=1)
         per_factor.append(pair_sum - bin_sum - class_sum + count_log_count[n])
-    return _clean(torch.stack(per_factor, dim=1)) / n
+    return _without_rounding(torch.stack(per_factor, dim=1) / n)
 
 
 def _normalised_information(
     codes: Float[Tensor, "N M"], factors: Int[Tensor, "N F"], n_bins: int
 ) -> Float64[Tensor, "M F"]:
-    entropies = factor_entropies(factors)
+    entropies = factor_entropies(factors).to(codes.device)
     constant = (entropies == 0).nonzero()[:, 0].tolist()
     if constant:
         raise ValueError(f"every factor must vary in the sample, got constant columns {constant}")
-    return mutual_information(codes, factors, n_bins) / entropies.to(codes.device)
+    return mutual_information(codes, factors, n_bins) / entropies
 
 
-def _clean(sums: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-    # Sums of c log c reach N log N, so their rounding grows with N log N.
-    return torch.where(sums > ROUNDING_NATS * _sample_scale(sums), sums, 0.0)
+def _without_rounding(nats: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
+    return torch.where(nats > ROUNDING_NATS, nats, 0.0)
 
 
-def _sample_scale(sums: Float64[Tensor, "*shape"]) -> float:
-    raise NotImplementedError
+def _count_log_count(n: int, device: torch.device) -> Float64[Tensor, "counts"]:
+    """Return c log c for every count c from 0 to n; 0 log 0 is 0."""
+    counts = torch.arange(n + 1, dtype=torch.float64, device=device)
+    return torch.xlogy(counts, counts)
+
+
+def _factor_columns(factors: Int[Tensor, "N F"]) -> list[tuple[Int32[Tensor, "N"], int]]:
+    """Return (classes, number of classes) of each factor."""
+    if 0 in factors.shape:
+        raise ValueError(
+            f"factors need at least one sample and one column, got shape {tuple(factors.shape)}"
+        )
+    low, high = torch.aminmax(factors.long(), dim=0)
+    if bool((low < 0).any()):
+        raise ValueError(f"factor classes must be 0 or above, got {int(low.min())}")
+    columns = []
+    for labels, largest in zip(factors.T, high.tolist(), strict=True):
+        size = largest + 1
+        if size > len(labels):  # sparse class numbers: keep the tables no larger than the sample
+            values, labels = torch.unique(labels, return_inverse=True)
+            size = len(values)
+        columns.append((labels.to(torch.int32), size))
+    return columns
+
+
+def _group_factors(sizes: list[int]) -> list[list[int]]:
+    """Return the factors, grouped so that each group has at most MAX_JOINT_CLASSES classes.
+
+    First fit, largest factor first; a larger factor stands alone.
+    """
+    groups: list[list[int]] = []
+    for factor in sorted(range(len(sizes)), key=lambda f: -sizes[f]):
+        for group in groups:
+            if sizes[factor] * math.prod(sizes[f] for f in group) <= MAX_JOINT_CLASSES:
+                group.append(factor)
+                break
+        else:
+            groups.append([factor])
+    return groups
+
+
+def _joint_labels(
+    columns: list[tuple[Int32[Tensor, "N"], int]], group: list[int]
+) -> tuple[Int32[Tensor, "N"], int]:
+    """Return one class number for a group of factors, last factor fastest, and their count."""
+    labels, size = columns[group[0]]
+    for factor in group[1:]:
+        labels = labels * columns[factor][1] + columns[factor][0]
+        size *= columns[factor][1]
+    return labels, size
+
+
+def _codes_per_block(n: int, n_bins: int, classes: int, device: torch.device) -> int:
+    samples = BLOCK_SAMPLES_CPU if device.type == "cpu" else BLOCK_SAMPLES_DEVICE
+    # The cell numbers of a block are int32.
+    most = torch.iinfo(torch.int32).max // (n_bins * classes)
+    return max(1, min(samples // n, most))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity
-from seethrough.metrics.mig import information_scores, shuffled
+from seethrough.metrics.information_scores import information_scores, shuffled
 from seethrough.models.initialise import generator_for
 from seethrough.models.vae import negative_elbo
 from seethrough.models.vae_sae import VAESAE

@@ -1,0 +1,230 @@
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seethrough.claims import RULES, VERDICTS, Claim, ClaimError, PaperValue, judge
+from seethrough.claims.rules import (
+    DIRECTION,
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    REPRODUCED,
+    ends,
+    ranks,
+    shown,
+)
+from seethrough.results import StudyResult
+
+MakeResult = Callable[..., StudyResult]
+
+DEAD = Claim(
+    id="COL-01",
+    paper="collapse",
+    claim="A third of the units is dead.",
+    standing="abstract",
+    value=PaperValue(mean=0.344, sd=0.009, unit="fraction"),
+    study="study",
+    rows=("dead",),
+    rule="within_two_sd",
+    direction_above=0.05,
+)
+STABLE = replace(
+    DEAD,
+    id="COL-12",
+    value=None,
+    rows=("before", "after"),
+    rule="unchanged",
+    tolerance=0.02,
+    direction_above=None,
+)
+UP = replace(STABLE, rule="direction_up", tolerance=None)
+ORDER = replace(
+    STABLE, rows=(), rule="same_order", tolerance=None, groups=(("a", "b", "c"), ("d", "e", "f"))
+)
+
+
+@pytest.fixture
+def result(tmp_path: Path, write_result: Callable[..., Path]) -> MakeResult:
+    def make(
+        rows: dict[str, Sequence[float]], unit: str = "fraction", **parameters: Any
+    ) -> StudyResult:
+        named = {name: (unit, per_seed) for name, per_seed in rows.items()}
+        path = write_result(tmp_path / "study.json", named, parameters=parameters or {"epochs": 50})
+        return StudyResult.read(path)
+
+    return make
+
+
+# within_two_sd, by hand. Three seeds a-d, a, a+d have mean a and sd d. The 95 % Student interval
+# over three seeds is a ± 4.303 d / √3 = a ± 2.484 d.
+@pytest.mark.parametrize(
+    ("per_seed", "verdict"),
+    [
+        # sd 0.012, so √(0.012² + 0.009²) = 0.015 and 0.030 is allowed; 0.344 - 0.318 = 0.026
+        ((0.306, 0.318, 0.330), REPRODUCED),
+        # 0.344 - 0.310 = 0.034 > 0.030; low end 0.310 - 0.030 = 0.280 > 0.05
+        ((0.298, 0.310, 0.322), DIRECTION),
+        # the same spread around 0.06: low end 0.06 - 0.030 = 0.030, not above 0.05
+        ((0.048, 0.060, 0.072), NOT_REPRODUCED),
+    ],
+)
+def test_within_two_sd(result: MakeResult, per_seed: tuple[float, ...], verdict: str) -> None:
+    assert judge(DEAD, result({"dead": per_seed})).verdict == verdict
+
+
+def test_within_two_sd_without_a_direction_has_two_verdicts(result: MakeResult) -> None:
+    outcome = judge(replace(DEAD, direction_above=None), result({"dead": (0.298, 0.310, 0.322)}))
+    assert outcome.verdict == NOT_REPRODUCED
+    assert outcome.reason == "difference 3.4 %, allowed 3.0 %"
+
+
+def test_within_two_sd_refuses_another_unit(result: MakeResult) -> None:
+    with pytest.raises(ClaimError, match="unit is 'fraction', ours 'per cent'"):
+        judge(DEAD, result({"dead": (30.0, 31.0, 32.0)}, unit="per cent"))
+
+
+# unchanged and direction_up, by hand. Differences m-d, m, m+d have the interval m ± 2.484 d.
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ((0.003, 0.005, 0.007), REPRODUCED),  # 0.005 ± 0.005
+        ((0.000, 0.010, 0.020), DIRECTION),  # 0.010 ± 0.025: mean inside, interval not
+        ((0.028, 0.030, 0.032), NOT_REPRODUCED),  # 0.030 ± 0.005
+        ((-0.032, -0.030, -0.028), NOT_REPRODUCED),
+    ],
+)
+def test_unchanged(result: MakeResult, differences: tuple[float, ...], verdict: str) -> None:
+    before = (0.1, 0.2, 0.4)  # far more spread than the differences: only pairs count
+    after = tuple(b + d for b, d in zip(before, differences, strict=True))
+    assert judge(STABLE, result({"before": before, "after": after})).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ((0.018, 0.020, 0.022), REPRODUCED),  # 0.020 ± 0.005
+        ((0.000, 0.010, 0.020), DIRECTION),  # 0.010 ± 0.025
+        ((-0.020, -0.010, 0.000), NOT_REPRODUCED),  # the interval holds zero, the mean is below
+        ((-0.022, -0.020, -0.018), NOT_REPRODUCED),
+    ],
+)
+def test_direction_up(result: MakeResult, differences: tuple[float, ...], verdict: str) -> None:
+    before = (0.1, 0.2, 0.4)
+    after = tuple(b + d for b, d in zip(before, differences, strict=True))
+    assert judge(UP, result({"before": before, "after": after})).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"),
+    [
+        ((0.15, 0.25, 0.95), REPRODUCED),  # the same order on another scale
+        ((0.2, 0.2, 0.9), NOT_REPRODUCED),  # a tie at the bottom is another order
+        ((0.3, 0.2, 0.9), NOT_REPRODUCED),  # another lowest
+        ((0.1, 0.9, 0.2), NOT_REPRODUCED),  # another highest
+    ],
+)
+def test_same_order_of_three_cells(
+    result: MakeResult, second: tuple[float, ...], verdict: str
+) -> None:
+    means = dict(zip("abcdef", (0.1, 0.2, 0.9, *second), strict=True))
+    rows = {name: (mean,) for name, mean in means.items()}
+    assert judge(ORDER, result(rows)).verdict == verdict
+
+
+def test_same_order_keeps_the_direction_when_only_the_middle_moves(result: MakeResult) -> None:
+    claim = replace(ORDER, groups=(tuple("abcd"), tuple("efgh")))
+    means = dict(zip("abcdefgh", (0.1, 0.2, 0.3, 0.9, 0.1, 0.3, 0.2, 0.9), strict=True))
+    outcome = judge(claim, result({name: (mean,) for name, mean in means.items()}))
+    assert outcome.verdict == DIRECTION
+    assert outcome.reason == "4 cells under 2 definitions: 2 different orders"
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_ranks_keep_every_comparison(means: list[int]) -> None:
+    order = ranks([float(mean) for mean in means])
+    for i, one in enumerate(means):
+        for j, other in enumerate(means):
+            assert (one < other) == (order[i] < order[j])
+    lowest, highest = ends(order)
+    assert {means[i] for i in lowest} == {min(means)}
+    assert {means[i] for i in highest} == {max(means)}
+
+
+@pytest.mark.parametrize(
+    ("requires", "reason"),
+    [
+        ({"epochs": 51.0}, "needs epochs ≥ 51, the run has 50"),
+        ({"n_seeds": 4.0}, "needs n_seeds ≥ 4, the run has 3"),
+        ({"source": "official"}, "needs source = official, the run has rendered"),
+    ],
+)
+def test_a_smaller_run_is_not_tested(
+    result: MakeResult, requires: dict[str, float | str], reason: str
+) -> None:
+    run = result({"dead": (0.33, 0.34, 0.35)}, epochs=50, source="rendered")
+    outcome = judge(replace(DEAD, requires=requires), run)
+    assert (outcome.verdict, outcome.reason) == (NOT_TESTED, reason)
+
+
+def test_a_large_enough_run_is_judged(result: MakeResult) -> None:
+    run = result({"dead": (0.33, 0.34, 0.35)}, epochs=50, source="rendered")
+    claim = replace(DEAD, requires={"epochs": 50.0, "n_seeds": 3.0, "source": "rendered"})
+    assert judge(claim, run).verdict == REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("requires", "message"),
+    [({"epoch": 50.0}, "no parameter 'epoch'; nearest: epochs"), ({"source": 3.0}, "'rendered'")],
+)
+def test_a_requirement_that_fits_no_parameter_is_an_error(
+    result: MakeResult, requires: dict[str, float | str], message: str
+) -> None:
+    run = result({"dead": (0.33, 0.34, 0.35)}, epochs=50, source="rendered")
+    with pytest.raises(ClaimError, match=message):
+        judge(replace(DEAD, requires=requires), run)
+
+
+def test_a_claim_without_rule_run_row_spread_or_number_is_not_tested(result: MakeResult) -> None:
+    full = result({"dead": (0.33, 0.34, 0.35)})
+    untested = [
+        judge(replace(DEAD, rule="none"), full),
+        judge(DEAD, None),
+        judge(replace(DEAD, rows=("dead/1000",)), full),
+        judge(DEAD, result({"dead": (0.33,)})),
+        judge(DEAD, result({"dead": (0.33, math.nan, 0.35)})),
+    ]
+    assert [outcome.verdict for outcome in untested] == [NOT_TESTED] * 5
+    assert [outcome.reason for outcome in untested] == [
+        "no study tests it yet",
+        "no run",
+        "the run has no row dead/1000",
+        "one seed has no spread",
+        "a value is not a number",
+    ]
+
+
+def test_rows_of_different_seed_numbers_cannot_be_paired(result: MakeResult) -> None:
+    with pytest.raises(ClaimError, match="'fraction', 3 against 'fraction', 2"):
+        judge(STABLE, result({"before": (0.1, 0.2, 0.3), "after": (0.1, 0.2)}))
+
+
+def test_every_rule_says_in_words_when_it_gives_which_verdict() -> None:
+    assert set(RULES) == {"within_two_sd", "unchanged", "direction_up", "same_order", "none"}
+    assert all(rule.words.endswith(".") and "  " not in rule.words for rule in RULES.values())
+    for name in ("within_two_sd", "unchanged", "direction_up", "same_order"):
+        assert RULES[name].words.startswith("Reproduced when ")
+        assert "direction is reproduced when" in RULES[name].words
+    assert VERDICTS == (REPRODUCED, DIRECTION, NOT_REPRODUCED, NOT_TESTED)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(0.0344, "fraction", "3.4 %"), (0.0344, "MIG", "0.0344"), (-0.5, "fraction", "-50.0 %")],
+)
+def test_shown(value: float, unit: str, text: str) -> None:
+    assert shown(value, unit) == text
