@@ -19,7 +19,7 @@ from seethrough.models.initialise import generator_for
 from seethrough.models.train_vae_sae import make_optimizer, split_images, thread_count, train_epoch
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae import VAE, negative_elbo, sample_latents
-from seethrough.models.vae_sae import VAESAE, Branch, Position
+from seethrough.models.vae_sae import POSITIONS, VAESAE, Branch
 
 ROUNDS = 5
 CONFIG = TrainingConfig(n_train=1024, n_heldout=2, threads=1)
@@ -69,8 +69,7 @@ def main() -> None:
     )
     print("| sparse layer | bare VAE, images/s | ours, images/s | ratio | multiplications |")
     print("|---|---|---|---|---|")
-    positions: tuple[Position, ...] = ("beside", "in_path", "latent")
-    for position in positions:
+    for position in POSITIONS:
         for width in (500, 1000, 2048):
             branch = Branch(position=position, width=width)
             config = TrainingConfig(n_train=1024, n_heldout=2, threads=1, branches=(branch,))

@@ -8,7 +8,6 @@ import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -183,8 +182,12 @@ def _number(value: object) -> float | None:
     return number if abs(number) < float("inf") else None  # NaN compares false
 
 
-def _instance(cls: type, value: object) -> object | None:
-    return value if isinstance(value, cls) and (cls is bool or value not in (True, False)) else None
+def _boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _integer(value: object) -> int | None:
@@ -192,10 +195,10 @@ def _integer(value: object) -> int | None:
 
 
 _SCALARS: dict[Any, tuple[str, Any]] = {
-    bool: ("true or false", partial(_instance, bool)),
+    bool: ("true or false", _boolean),
     int: ("a whole number", _integer),
     float: ("a finite number", _number),
-    str: ("text", partial(_instance, str)),
+    str: ("text", _text),
 }
 
 

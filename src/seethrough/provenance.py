@@ -78,7 +78,7 @@ def git_state(folder: Path) -> tuple[str | None, bool]:
     commit, tracked = _git(folder, "rev-parse", "HEAD"), _git(folder, "ls-files", ".")
     if not commit or not tracked:
         return None, False
-    return commit, bool(_git(folder, "status", "--porcelain", "--", "."))
+    return commit, bool(_git(folder, "--no-optional-locks", "status", "--porcelain", "."))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -5,15 +5,22 @@ the file and checked on reading. NaN, which JSON lacks, is written as null; a nu
 among its seeds has the mean NaN and no interval.
 """
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from seethrough.checked_json import (
+    nan_to_null,
+    numbers,
+    of_type,
+    parse_json,
+    pretty_json,
+    with_keys,
+    write_atomically,
+)
 from seethrough.metrics.intervals import student_interval
 from seethrough.provenance import Provenance
 
@@ -22,6 +29,7 @@ __all__ = ["Provenance", "ResultError", "Row", "Series", "StudyResult"]
 SCHEMA = 1
 Cell = dict[str, str | int | float]
 Interval = tuple[float, float | None, float | None, float | None]
+Entry = TypeVar("Entry", "Row", "Series")
 
 
 class ResultError(ValueError):
@@ -153,10 +161,7 @@ class StudyResult:
             "series": [_record(curve, ("mean", "low", "high")) for curve in self.series],
             "provenance": asdict(self.provenance),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(_text(_nan_to_null(content)) + "\n", "utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, pretty_json(nan_to_null(content)))
 
     @classmethod
     def read(cls, path: Path) -> "StudyResult":
@@ -168,21 +173,20 @@ class StudyResult:
                 type, or an interval that does not follow from its seeds.
         """
         try:
-            content = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-            return _parse(content)
+            return _parse(parse_json(path.read_text("utf-8")))
         except (ValueError, TypeError) as error:
             raise ResultError(f"{path.name}: {error}") from error
 
 
 def _parse(content: object) -> StudyResult:
     keys = ("schema", "study", "rows", "series", "provenance")
-    content = _with_keys(content, keys, "the file")
+    content = with_keys(content, keys, "the file")
     if content["schema"] != SCHEMA:
         raise ValueError(f"schema is {content['schema']!r}, allowed is {SCHEMA}")
     for name in ("rows", "series"):
-        _check_type(content[name], list, name)
+        of_type(content[name], list, name)
     return StudyResult(
-        study=_check_type(content["study"], str, "study"),
+        study=of_type(content["study"], str, "study"),
         rows=tuple(_parse_row(record) for record in content["rows"]),
         series=tuple(_parse_series(record) for record in content["series"]),
         provenance=_parse_provenance(content["provenance"]),
@@ -191,22 +195,22 @@ def _parse(content: object) -> StudyResult:
 
 def _parse_row(record: object) -> Row:
     derived = ("n", "mean", "sd", "low", "high")
-    record = _with_keys(record, (*(f.name for f in fields(Row)), *derived), "a row")
-    row = Row(*_head(record), per_seed=_numbers(record["per_seed"], record["id"]))
+    record = with_keys(record, (*(f.name for f in fields(Row)), *derived), "a row")
+    row = Row(*_head(record), per_seed=numbers(record["per_seed"], record["id"]))
     _check_derived(record, row, derived)
     return row
 
 
 def _parse_series(record: object) -> Series:
     derived = ("mean", "low", "high")
-    record = _with_keys(record, (*(f.name for f in fields(Series)), *derived), "a series")
+    record = with_keys(record, (*(f.name for f in fields(Series)), *derived), "a series")
     name = record["id"]
-    curves = _check_type(record["per_seed"], list, f"{name} per_seed")
+    curves = of_type(record["per_seed"], list, f"{name} per_seed")
     series = Series(
         *_head(record),
-        x_name=_check_type(record["x_name"], str, f"{name} x_name"),
-        x=_numbers(record["x"], name),
-        per_seed=tuple(_numbers(curve, name) for curve in curves),
+        x_name=of_type(record["x_name"], str, f"{name} x_name"),
+        x=numbers(record["x"], name),
+        per_seed=tuple(numbers(curve, name) for curve in curves),
     )
     _check_derived(record, series, derived)
     return series
@@ -218,54 +222,30 @@ def _parse_provenance(record: object) -> Provenance:
         "versions": dict, "git_commit": (str, type(None)), "git_dirty": bool,
         "seconds": (int, float),
     }  # fmt: skip
-    record = _with_keys(record, tuple(kinds), "provenance")
+    record = with_keys(record, tuple(kinds), "provenance")
     for name, kind in kinds.items():
-        _check_type(record[name], kind, f"provenance {name}")
+        of_type(record[name], kind, f"provenance {name}")
     for seed in record["seeds"]:
-        _check_type(seed, int, "provenance seeds")
+        of_type(seed, int, "provenance seeds")
     for version in record["versions"].values():
-        _check_type(version, str, "provenance versions")
-    return Provenance(**{**record, "seeds": tuple(record["seeds"])})
+        of_type(version, str, "provenance versions")
+    converted = {"seeds": tuple(record["seeds"]), "seconds": float(record["seconds"])}
+    return Provenance(**(record | converted))
 
 
 def _head(record: Mapping[str, Any]) -> tuple[str, str, Cell, str]:
     """Return id, quantity, cell and unit after checking their types."""
-    name = _check_type(record["id"], str, "an id")
-    cell = _check_type(record["cell"], dict, f"{name} cell")
+    name = of_type(record["id"], str, "an id")
+    cell = of_type(record["cell"], dict, f"{name} cell")
     for value in cell.values():
-        _check_type(value, (str, int, float), f"{name} cell")
-    quantity = _check_type(record["quantity"], str, f"{name} quantity")
-    return name, quantity, cell, _check_type(record["unit"], str, f"{name} unit")
-
-
-def _with_keys(record: object, keys: Sequence[str], where: str) -> dict[str, Any]:
-    content: dict[str, Any] = _check_type(record, dict, where)
-    if content.keys() != set(keys):
-        differing = ", ".join(sorted(content.keys() ^ set(keys)))
-        raise ValueError(f"{where} lacks or has too many of the keys {differing}")
-    return content
-
-
-def _check_type(value: object, kind: Any, where: str) -> Any:
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        allowed = " or ".join(entry.__name__ for entry in kinds)
-        raise TypeError(f"{where} is {value!r}, allowed is {allowed}")
-    return value
-
-
-def _numbers(values: object, where: str) -> tuple[float, ...]:
-    """Return a list of numbers as floats, null as NaN."""
-    listed = _check_type(values, list, where)
-    return tuple(
-        math.nan if value is None else float(_check_type(value, (int, float), where))
-        for value in listed
-    )
+        of_type(value, (str, int, float), f"{name} cell")
+    quantity = of_type(record["quantity"], str, f"{name} quantity")
+    return name, quantity, cell, of_type(record["unit"], str, f"{name} unit")
 
 
 def _check_derived(record: Mapping[str, Any], entry: Row | Series, names: Sequence[str]) -> None:
     for name in names:
-        expected, found = _nan_to_null(getattr(entry, name)), record[name]
+        expected, found = nan_to_null(getattr(entry, name)), record[name]
         if not _close(expected, found):
             raise ValueError(f"{entry.id} has {name} {found!r}, but its seeds give {expected!r}")
 
@@ -293,4 +273,13 @@ def _check_values(values: Sequence[float], name: str) -> None:
         )
 
 
-def _find[Entry: (Row, Series)](entries: Sequence[Entry], id: str, problem: str) -> Entry: ...
+def _find(entries: Sequence[Entry], id: str, problem: str) -> Entry:
+    found = {entry.id: entry for entry in entries}
+    if id not in found:
+        near = get_close_matches(id, list(found), n=3, cutoff=0.3)
+        raise KeyError(f"{problem} {id!r}; near are {', '.join(near) or 'none'}")
+    return found[id]
+
+
+def _record(entry: Row | Series, derived: Sequence[str]) -> dict[str, Any]:
+    return asdict(entry) | {name: getattr(entry, name) for name in derived}

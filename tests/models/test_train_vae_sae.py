@@ -26,7 +26,7 @@ from seethrough.models.train_vae_sae import (
     train_epoch,
 )
 from seethrough.models.training_config import TrainingConfig
-from seethrough.models.vae_sae import VAESAE, Branch, Position
+from seethrough.models.vae_sae import VAESAE, Branch
 
 
 def same_bytes(one: Path, other: Path) -> bool:
@@ -90,7 +90,7 @@ def test_epoch_is_the_plain_loop(dsprites: FactorDataset, config: TrainingConfig
 
 @pytest.mark.parametrize("position", ["beside", "in_path", "latent"])
 def test_stopped_and_resumed_gives_the_same_bytes(
-    dsprites: FactorDataset, config: TrainingConfig, tmp_path: Path, position: Position,
+    dsprites: FactorDataset, config: TrainingConfig, tmp_path: Path, position: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     config = replace(config, branches=(Branch(position=position, width=40),))

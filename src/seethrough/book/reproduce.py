@@ -1,17 +1,18 @@
 """The directive that ends every page: where its numbers come from and how to get them again.
 
     :::{reproduce}
-    :notebook: notebooks/collapse_dead_neurons.ipynb
-    :modules: src/seethrough/metrics/dead_units.py, src/seethrough/models/vae.py
-    :tests: tests/metrics/test_dead_units.py
-    :command: seethrough run collapse_dead_neurons
-    :change: What would change my mind. It may go on
-      over several lines.
+    ---
+    notebook: notebooks/collapse_dead_neurons.ipynb
+    modules: src/seethrough/metrics/dead_units.py, src/seethrough/models/vae.py
+    tests: tests/metrics/test_dead_units.py
+    command: seethrough run collapse_dead_neurons
+    change: >
+      What would change my mind, over as many lines as it needs.
+    ---
     :::
 
-Only the command must be given. The option change is the text under "What would change my mind";
-the lines after the options go on with it. Paths count from the book's root and are separated by
-commas or spaces. The files are copied into the site, so the links work from a folder without
+Only the command must be given. Paths count from the book's root and are separated by commas,
+spaces or line ends. The files are copied into the site, so the links work from a folder without
 network. A path that does not exist is a warning, on which the strict build fails.
 """
 
@@ -42,7 +43,6 @@ def paths_in(text: str) -> list[str]:
 class Reproduce(SphinxDirective):
     """Render the box with links to notebook, modules and tests, and the command."""
 
-    has_content = True
     option_spec: ClassVar[dict[str, Callable[[str], str]]] = {
         "notebook": directives.unchanged_required,
         "modules": directives.unchanged_required,
@@ -56,10 +56,9 @@ class Reproduce(SphinxDirective):
         if "command" not in self.options:
             raise self.error("reproduce needs the option command")
         box = nodes.container(classes=[BOX_CLASS])
-        change = "\n".join([self.options.get("change", ""), *map(str.strip, self.content)]).strip()
-        if change:
+        if "change" in self.options:
             box += nodes.rubric("", "What would change my mind")
-            box += self.parse_text_to_nodes(change)
+            box += self.parse_text_to_nodes(self.options["change"])
         box += nodes.rubric("", "Reproduce this page")
         box += self.file_list()
         command = nodes.literal_block(self.options["command"], self.options["command"])

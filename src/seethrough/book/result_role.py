@@ -20,7 +20,7 @@ on the result file, so a changed file rebuilds it.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ def provenance_entry(result: StudyResult, path: str) -> Any:
     Raises:
         MissingResult: no such entry; the sentence names the nearest.
     """
-    entry: Any = {name: getattr(result.provenance, name) for name in result.provenance.__slots__}
+    provenance = result.provenance
+    entry: Any = {part.name: getattr(provenance, part.name) for part in fields(provenance)}
     for name in path.split("."):
         if not isinstance(entry, Mapping) or name not in entry:
             known = list(entry) if isinstance(entry, Mapping) else []
@@ -124,11 +125,14 @@ def format_value(value: Any, specification: str) -> str:
 
 
 def format_interval(row: Row, *, per_cent: bool) -> str:
-    """Return the mean of `row` with its 95 % interval over seeds and their number."""
+    """Return the mean of `row` with its 95 % interval over seeds and their number.
+
+    One seed has no interval, and neither has a row with NaN; the text says so.
+    """
     specification = ".1%" if per_cent else ".3g"
     mean = format_value(row.mean, specification)
-    if row.n == 1 or row.low is None or row.high is None:
-        return f"{mean} ({NO_INTERVAL})"
+    if row.low is None or row.high is None:
+        return f"{mean} ({NO_INTERVAL if row.n == 1 else 'no interval'})"
     # "31.0 to 37.8 %": the unit once, after the upper end
     low = format_value(row.low, specification).removesuffix(f"{THIN_SPACE}%")
     high = format_value(row.high, specification)

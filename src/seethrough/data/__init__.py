@@ -1,1 +1,13 @@
-"""Data sets with known factors of variation."""
+"""Datasets of images made from known factors."""
+
+from seethrough.data.dsprites_official import OfficialFileError
+from seethrough.data.factor_dataset import FactorDataset
+from seethrough.data.packed_images import PackedDataset, pack_images, unpack_images
+
+__all__ = [
+    "FactorDataset",
+    "OfficialFileError",
+    "PackedDataset",
+    "pack_images",
+    "unpack_images",
+]

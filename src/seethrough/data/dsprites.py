@@ -1,160 +1,209 @@
-"""dSprites: 737,280 binary sprites on a grid of five factors {cite:p}`matthey2017dsprites`.
+"""dSprites, re-rendered from the geometry of its sprites, or read from the published file.
 
-Two sources behind one type: `rendered` draws every image by calibrated geometry (no download);
-`official` reads the published file. Colour, the sixth official factor, has one class and is left
-out everywhere.
+The renderer samples each sprite at pixel centres, without antialiasing. x points right and y down,
+pixels are numbered 0 to 63, and the sprite's centre lies at 15.5 + 32 pos in each direction. With
+(dx, dy) the offset of a pixel from the centre, the pixel in the sprite's own frame is
+
+    u = (cos(orientation) dx - sin(orientation) dy) / scale
+    v = (sin(orientation) dx + cos(orientation) dy) / scale
+
+and it is 1 if (u, v) lies inside the shape's outline. Outlines, sizes, the centre and the sense of
+rotation were fitted to frames of the published animation (matthey2017dsprites); the images are
+close to the published ones but not the same, so this source is always named "re-rendered".
+
+Symbols: N images; classes as in `dsprites_factors`.
 """
 
-import math
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from seethrough.data.dsprites_geometry import (
-    ellipse_intervals,
-    heart_intervals,
-    row_words,
-    square_intervals,
+from seethrough.data.dsprites_factors import (
+    FACTOR_NAMES,
+    FACTOR_SIZES,
+    FACTOR_VALUES,
+    IMAGE_SHAPE,
 )
-from seethrough.data.factor_dataset import FactorDataset, class_index
+from seethrough.data.dsprites_official import read_official
+from seethrough.data.factor_dataset import FactorDataset, require_classes
+from seethrough.data.packed_images import PackedDataset, pack_images
 
-FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
-FACTOR_SIZES = (3, 6, 40, 32, 32)
-SHAPES = (square_intervals, ellipse_intervals, heart_intervals)
-"""Shape classes 0, 1, 2."""
-_CHUNK = 4096
+RENDERED_NAME = "dSprites (re-rendered)"
+Source = Literal["rendered", "official"]
 
+# Pixels, at scale 1.
+SQUARE_HALF_SIDE = 9.6
+ELLIPSE_SEMI_AXES = (12.8, 7.2)
+HEART_HALF_WIDTH = 9.6
+HEART_HEIGHT_FACTOR = 0.662
+HEART_SHIFT = -1.44
 
-def _linspace(start: float, stop: float, n: int) -> tuple[float, ...]:
-    return tuple(start + (stop - start) * i / (n - 1) for i in range(n))
+FIRST_CENTRE = 15.5
+CENTRE_SPAN = 32.0
+# No sprite reaches further than this from its centre (the square's corner: 13.58), so a window of
+# 28 pixels holds it, and the window never leaves the image.
+REACH = 13.6
+WINDOW = 28
 
-
-FACTOR_VALUES = (
-    (1.0, 2.0, 3.0),
-    _linspace(0.5, 1.0, 6),
-    _linspace(0.0, 2 * math.pi, 40),
-    _linspace(0.0, 1.0, 32),
-    _linspace(0.0, 1.0, 32),
-)
-"""Official values: both ends included, so orientations 0 and 39 are the same picture."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedDSprites(FactorDataset):
-    """dSprites drawn on demand."""
-
-    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N 1 64 64"]:
-        """Return images by number, 0 background and 1 sprite, on the index's device."""
-        return render(self.classes(index))
+# Images rendered at once: arrays that stay in cache on a CPU, larger ones elsewhere.
+CHUNK_CPU = 64
+CHUNK_DEVICE = 8192
+# Images rendered between two packings when all are rendered.
+PACKING_CHUNK = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackedDSprites(FactorDataset):
-    """dSprites held in memory, one bit per pixel (377 MB)."""
+def load(source: Source = "rendered", path: str | Path | None = None) -> FactorDataset:
+    """Return dSprites from one of its two sources.
 
-    packed: UInt8[Tensor, "N 512"]
-    """Pixels in rows, eight to a byte, the first in the highest bit."""
+    "rendered" draws images when they are asked for and needs no file (see `render_all_packed` to
+    hold all of them). "official" reads and checks the published npz at `path`, without
+    unpickling anything, and holds its images as bits, 377 MB.
 
-    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N 1 64 64"]:
-        """Return images by number, 0 background and 1 sprite, on the index's device."""
-        self.classes(index)  # refuses numbers out of range
-        return unpack(self.packed[index.to(self.packed.device)].to(index.device))
-
-
-def load(source: str = "rendered", path: str | Path | None = None) -> FactorDataset:
-    """Return dSprites from our renderer, or from the published npz at `path`.
-
-    Raises ValueError for another source, for a path that is missing or not wanted, and (in
-    seethrough.data.dsprites_official) for a file that fails a check.
+    Raises:
+        ValueError: an unknown source, a path with "rendered", no path with "official".
+        OfficialFileError: a published file that fails a check (a ValueError too).
     """
-    match source:
-        case "rendered":
-            if path is not None:
-                raise ValueError(f"path is {str(path)!r}, allowed is a path for 'official' only")
-            return RenderedDSprites(name="dSprites (re-rendered)", **_SHARED)
-        case "official":
-            if path is None:
-                raise ValueError("path is None, allowed for 'official' is the published npz")
-            from seethrough.data.dsprites_official import read_official
-
-            return PackedDSprites(name="dSprites (official)", packed=read_official(path), **_SHARED)
-    raise ValueError(f"source is {source!r}, allowed are 'rendered' and 'official'")
-
-
-_SHARED = {
-    "factor_names": FACTOR_NAMES,
-    "factor_values": FACTOR_VALUES,
-    "image_shape": (1, 64, 64),
-    "max_value": 1,
-}
+    if source not in get_args(Source):
+        raise ValueError(f"source must be one of {', '.join(get_args(Source))}, got {source}")
+    if source == "rendered":
+        if path is not None:
+            raise ValueError(f'source "rendered" takes no path, got {path}')
+        return RenderedDsprites()
+    if path is None:
+        raise ValueError('source "official" needs the path of the published npz, got None')
+    return read_official(path)
 
 
 def render(factor_classes: Int64[Tensor, "N 5"]) -> UInt8[Tensor, "N 1 64 64"]:
-    """Return the images of factor classes (shape, scale, orientation, posX, posY).
+    """Return the images of these factor classes, pixels 0 and 1, on the same device.
 
-    Values are 0 and 1, on the classes' device. Raises IndexError for a class that is not there.
+    The columns are shape, scale, orientation, posX, posY. Computed in float64, in chunks: the
+    memory beyond the result does not grow with N.
+
+    >>> int(render(torch.tensor([[0, 0, 0, 0, 0]])).sum())  # a square of side 9.6
+    100
+
+    Raises:
+        ValueError: a class outside its factor.
     """
-    return unpack(render_packed(factor_classes))
+    require_classes(factor_classes, FACTOR_NAMES, FACTOR_SIZES)
+    images = torch.zeros(
+        len(factor_classes), *IMAGE_SHAPE, dtype=torch.uint8, device=factor_classes.device
+    )
+    chunk = CHUNK_CPU if images.device.type == "cpu" else CHUNK_DEVICE
+    # Loops over the three outlines and over chunks of their images.
+    for shape, contains in enumerate((square_contains, ellipse_contains, heart_contains)):
+        rows = (factor_classes[:, 0] == shape).nonzero()[:, 0]
+        for some in rows.split(chunk):
+            _draw(images, some, factor_classes[some], contains)
+    return images
 
 
-def render_packed(factor_classes: Int64[Tensor, "N 5"]) -> UInt8[Tensor, "N 512"]:
-    """Return the images of factor classes as bits, eight pixels to a byte, first pixel highest."""
-    class_index(factor_classes, FACTOR_NAMES, FACTOR_SIZES)  # refuses classes out of range
-    device = factor_classes.device
-    words = torch.zeros(len(factor_classes), 64, dtype=torch.int64, device=device)
-    rows = torch.arange(64, dtype=torch.float64, device=device)
-    for shape, intervals in enumerate(SHAPES):
-        members = (factor_classes[:, 0] == shape).nonzero()[:, 0]
-        for chunk in members.split(_CHUNK):
-            scale, angle, x, y = _geometry(factor_classes[chunk, 1:])
-            dy = rows - y[:, None]
-            ends = intervals(scale[:, None].expand_as(dy), angle[:, None].expand_as(dy), dy)
-            words[chunk] = row_words(ends, x[:, None].expand_as(dy))
-    return _bytes(words)
+def square_contains(u: Float64[Tensor, "*P"], v: Float64[Tensor, "*P"]) -> Bool[Tensor, "*P"]:
+    """Return which points lie in the square of half side 9.6, edge included."""
+    return torch.maximum(u.abs(), v.abs()) <= SQUARE_HALF_SIDE
 
 
-def render_all_packed() -> UInt8[Tensor, "737280 512"]:
-    """Return all images in the official order as bits (377 MB), on the CPU.
+def ellipse_contains(u: Float64[Tensor, "*P"], v: Float64[Tensor, "*P"]) -> Bool[Tensor, "*P"]:
+    """Return which points lie in the ellipse of semi-axes 12.8 (u) and 7.2 (v), edge included."""
+    along_u, along_v = ELLIPSE_SEMI_AXES
+    return (u / along_u).square() + (v / along_v).square() <= 1
 
-    Uses that a row's intervals do not depend on posX: one cut serves 32 images.
+
+def heart_contains(u: Float64[Tensor, "*P"], v: Float64[Tensor, "*P"]) -> Bool[Tensor, "*P"]:
+    """Return which points lie in the heart, edge included.
+
+    The outline is u = 9.6 sin^3 t, v = -0.662 (13 cos t - 5 cos 2t - 2 cos 3t - cos 4t) - 1.44.
+    A line of constant u meets it at t and pi - t alone, which share q = sin^2 t = (|u| / 9.6)^(2/3)
+    and differ in the sign of cos t. Splitting v into the part even and the part odd in cos t,
+
+        inside: |v - middle(q)| <= half(q),
+        middle = 0.662 (6 - 18 q + 8 q^2) - 1.44,    half = 0.662 sqrt(1 - q) (11 + 8 q).
+
+    Beyond the width, q > 1, the root is NaN and the comparison false.
     """
-    packed = torch.empty(3, 6, 40, 32, 32, 512, dtype=torch.uint8)
-    rows = torch.arange(64, dtype=torch.float64)
-    centers = 15.5 + 32 * torch.tensor(FACTOR_VALUES[3], dtype=torch.float64)
-    dy = (rows - centers[:, None]).expand(40, 32, 64)  # [orientation posY row]
-    angle = torch.tensor(FACTOR_VALUES[2], dtype=torch.float64)[:, None, None].expand_as(dy)
-    groups = [(shape, scale) for shape in range(3) for scale in range(6)]
-    for shape, scale in tqdm(groups, desc="rendering dSprites", unit="group", file=sys.stderr):
-        ends = SHAPES[shape](torch.full_like(dy, FACTOR_VALUES[1][scale]), angle, dy)
-        for x, center in enumerate(centers):
-            packed[shape, scale, :, x] = _bytes(row_words(ends, center.expand_as(dy)))
-    return packed.reshape(-1, 512)
+    # In place where a value is not needed again: memory traffic is most of the cost.
+    q = u.abs().div_(HEART_HALF_WIDTH).pow_(2 / 3)
+    middle = q.mul(8).sub_(18).mul_(q).add_(6).mul_(HEART_HEIGHT_FACTOR).add_(HEART_SHIFT)
+    half = q.mul(8).add_(11).mul_((1 - q).sqrt_()).mul_(HEART_HEIGHT_FACTOR)
+    return middle.sub_(v).abs_() <= half
 
 
-def unpack(packed: UInt8[Tensor, "N 512"]) -> UInt8[Tensor, "N 1 64 64"]:
-    """Return images of 0 and 1 from bits, the first pixel in the highest bit."""
-    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
-    return ((packed[..., None] >> shifts) & 1).reshape(-1, 1, 64, 64)
+class RenderedDsprites(FactorDataset):
+    """dSprites drawn on demand; holds no images."""
+
+    name = RENDERED_NAME
+    factor_names = FACTOR_NAMES
+    factor_sizes = FACTOR_SIZES
+    factor_values = FACTOR_VALUES
+    image_shape = IMAGE_SHAPE
+    max_value = 1
+
+    def images(self, index: Int64[Tensor, "N"]) -> UInt8[Tensor, "N C H W"]:
+        """Return the images at these indices, on the index's device, values 0 and 1."""
+        return render(self.classes(index))
 
 
-def _geometry(classes: Int64[Tensor, "N 4"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Scale, angle and centre (x, y) in pixels, float64 [N] each."""
-    values = [
-        torch.tensor(FACTOR_VALUES[factor + 1], dtype=torch.float64, device=classes.device)[
-            classes[:, factor]
-        ]
-        for factor in range(4)
-    ]
-    scale, angle, pos_x, pos_y = values
-    return scale, angle, 15.5 + 32 * pos_x, 15.5 + 32 * pos_y
+def render_all_packed(device: torch.device | str = "cpu") -> PackedDataset:
+    """Return all 737,280 images, rendered now and held as bits on `device`: 377 MB.
+
+    A progress bar goes to standard error when that is a terminal.
+    """
+    rendered = RenderedDsprites()
+    index = torch.arange(len(rendered), device=device)
+    bits = torch.empty(len(rendered), 512, dtype=torch.uint8, device=device)
+    with tqdm(total=len(index), unit="image", file=sys.stderr, disable=None) as bar:
+        for some in index.split(PACKING_CHUNK):
+            bits[some] = pack_images(rendered.images(some))
+            bar.update(len(some))
+    return PackedDataset(
+        name=RENDERED_NAME,
+        factor_names=FACTOR_NAMES,
+        factor_sizes=FACTOR_SIZES,
+        factor_values=FACTOR_VALUES,
+        image_shape=IMAGE_SHAPE,
+        bits=bits,
+    )
 
 
-def _bytes(words: Int64[Tensor, "*N 64"]) -> UInt8[Tensor, "*N 512"]:
-    """Eight bytes per row, the highest first, whatever the machine's byte order."""
-    shifts = torch.arange(56, -8, -8, device=words.device)
-    return ((words[..., None] >> shifts) & 255).to(torch.uint8).flatten(-2)
+def _draw(
+    images: UInt8[Tensor, "all 1 64 64"],
+    rows: Int64[Tensor, "N"],
+    factor_classes: Int64[Tensor, "N 5"],
+    contains: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """Set the sprites of one shape in the given rows of `images`, which are 0."""
+    scale, angle, pos_x, pos_y = (
+        _values(factor, factor_classes) for factor in range(1, len(FACTOR_NAMES))
+    )
+    left, dx = _window(pos_x)
+    top, dy = _window(pos_y)
+    along, across = (angle.cos() / scale)[:, None], (angle.sin() / scale)[:, None]
+    u = (along * dx)[:, None, :] - (across * dy)[:, :, None]  # (N, window y, window x)
+    v = (across * dx)[:, None, :] + (along * dy)[:, :, None]
+    height, width = IMAGE_SHAPE[1:]
+    steps = torch.arange(WINDOW, device=rows.device)
+    first = rows * (height * width) + top * width + left
+    pixels = first[:, None, None] + steps[:, None] * width + steps  # (N, window y, window x)
+    images.view(-1)[pixels] = contains(u, v).to(torch.uint8)
+
+
+def _values(factor: int, factor_classes: Int64[Tensor, "N 5"]) -> Float64[Tensor, "N"]:
+    table = torch.tensor(FACTOR_VALUES[factor], dtype=torch.float64, device=factor_classes.device)
+    return table[factor_classes[:, factor]]
+
+
+def _window(
+    position: Float64[Tensor, "N"],
+) -> tuple[Int64[Tensor, "N"], Float64[Tensor, "N window"]]:
+    """Return the first pixel of the window and the offsets of its pixels from the centre."""
+    centre = FIRST_CENTRE + CENTRE_SPAN * position
+    first = (centre - REACH).ceil()
+    steps = torch.arange(WINDOW, dtype=torch.float64, device=position.device)
+    return first.long(), first[:, None] + steps - centre[:, None]

@@ -1,69 +1,94 @@
-"""Images that are a full grid over known factors, numbered in the official order."""
+"""Datasets whose images are all combinations of known factors, in one fixed order."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from math import prod
 
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FactorDataset(ABC):
-    """One image per combination of factor classes, the last factor running fastest."""
+    """Every combination of F factors once, the last factor changing fastest.
+
+    Symbols: N images asked for, F factors. An index is a position in the fixed order, from 0 to
+    len - 1; classes are one whole number per factor, from 0 to its size - 1.
+    """
 
     name: str
-    """What to call the data in text: `dSprites (re-rendered)`, `dSprites (official)`."""
+    """Name to print beside results, with where the images come from."""
     factor_names: tuple[str, ...]
-    """Names of the varying factors, in the official order."""
+    """Factors, slowest first."""
+    factor_sizes: tuple[int, ...]
+    """Number of classes of each factor."""
     factor_values: tuple[tuple[float, ...], ...]
-    """Value of every class of every factor, as in the official file."""
+    """Physical value of each class of each factor."""
     image_shape: tuple[int, int, int]
     """Channels, height, width."""
     max_value: int
-    """Pixel value of full brightness: 1 or 255."""
-
-    @property
-    def factor_sizes(self) -> tuple[int, ...]:
-        """Return the number of classes of every factor."""
-        return tuple(len(values) for values in self.factor_values)
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return prod(self.factor_sizes)
-
-    def classes(self, index: Int64[Tensor, " N"]) -> Int64[Tensor, "N F"]:
-        """Return the factor classes of images; IndexError outside 0 .. len - 1."""
-        _check_range(index, len(self), "image index")
-        return torch.stack(torch.unravel_index(index, self.factor_sizes), dim=1)
-
-    def index(self, classes: Int64[Tensor, "N F"]) -> Int64[Tensor, " N"]:
-        """Return the image numbers of factor classes; IndexError for a class that is not there."""
-        return class_index(classes, self.factor_names, self.factor_sizes)
+    """Largest pixel value: 1 for binary sprites, 255 for colour images."""
 
     @abstractmethod
-    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N C H W"]:
-        """Return images by number, values 0 to `max_value`, on the index's device."""
+    def images(self, index: Int64[Tensor, "N"]) -> UInt8[Tensor, "N C H W"]:
+        """Return the images at these indices, on the index's device, values 0 to max_value.
+
+        Raises:
+            IndexError: an index below 0 or at or above the number of images.
+        """
+
+    def __len__(self) -> int:
+        return math.prod(self.factor_sizes)
+
+    def classes(self, index: Int64[Tensor, "N"]) -> Int64[Tensor, "N F"]:
+        """Return the factor classes at these indices.
+
+        Raises:
+            IndexError: an index below 0 or at or above the number of images.
+        """
+        self.require_indices(index)
+        return index[:, None] // self._strides(index) % self._sizes(index)
+
+    def index(self, classes: Int64[Tensor, "N F"]) -> Int64[Tensor, "N"]:
+        """Return the indices of these factor classes; inverse of `classes`.
+
+        Raises:
+            ValueError: rows of a length other than F, or a class outside its factor.
+        """
+        require_classes(classes, self.factor_names, self.factor_sizes)
+        return (classes * self._strides(classes)).sum(dim=1)
+
+    def require_indices(self, index: Int64[Tensor, "N"]) -> None:
+        """Raise IndexError unless every index lies from 0 to len - 1."""
+        if len(index) == 0:
+            return
+        low, high = (int(end) for end in torch.aminmax(index))
+        if low < 0 or high >= len(self):
+            wrong = low if low < 0 else high
+            raise IndexError(f"image indices run from 0 to {len(self) - 1}, got {wrong}")
+
+    def _sizes(self, like: Tensor) -> Int64[Tensor, "F"]:
+        return torch.tensor(self.factor_sizes, device=like.device)
+
+    def _strides(self, like: Tensor) -> Int64[Tensor, "F"]:
+        after = [math.prod(self.factor_sizes[f + 1 :]) for f in range(len(self.factor_sizes))]
+        return torch.tensor(after, device=like.device)
 
 
-def class_index(
+def require_classes(
     classes: Int64[Tensor, "N F"], names: tuple[str, ...], sizes: tuple[int, ...]
-) -> Int64[Tensor, " N"]:
-    """Return the number of each combination in a grid whose last factor runs fastest.
+) -> None:
+    """Raise ValueError unless each column holds classes of its factor.
 
-    Raises ValueError for another number of factors and IndexError for a class out of range.
+    The message names the factor, the value and the allowed range.
     """
     if classes.shape[1] != len(sizes):
-        raise ValueError(f"got {classes.shape[1]} factors, allowed are {len(sizes)}: {names}")
-    number = torch.zeros_like(classes[:, 0])
-    for factor, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        _check_range(classes[:, factor], size, f"class of {name}")
-        number = number * size + classes[:, factor]
-    return number
-
-
-def _check_range(values: Tensor, size: int, what: str) -> None:
-    if values.numel() and not (0 <= int(values.min()) and int(values.max()) < size):
-        wrong = values[(values < 0) | (values >= size)][0]
-        raise IndexError(f"{what} is {int(wrong)}, allowed is 0 to {size - 1}")
+        raise ValueError(
+            f"factor classes need {len(sizes)} columns ({', '.join(names)}), got {classes.shape[1]}"
+        )
+    if len(classes) == 0:
+        return
+    lows, highs = (ends.tolist() for ends in torch.aminmax(classes, dim=0))
+    for name, size, low, high in zip(names, sizes, lows, highs, strict=True):
+        if low < 0 or high >= size:
+            wrong = low if low < 0 else high
+            raise ValueError(f"{name} classes run from 0 to {size - 1}, got {wrong}")

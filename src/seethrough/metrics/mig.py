@@ -117,6 +117,8 @@ def mutual_information(
         )
     if codes.shape[1] == 0:
         raise ValueError("codes need at least one column, got none")
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be at least 1, got {n_bins}")
     columns = _factor_columns(factors.to(codes.device))
     groups = _group_factors([size for _, size in columns])
     joint = [_joint_labels(columns, group) for group in groups]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from seethrough.metrics.dead_units import UnitActivity
+from seethrough.metrics.dead_units import unit_activity
 from seethrough.metrics.information_scores import information_scores, shuffled
 from seethrough.models.initialise import generator_for
 from seethrough.models.vae import negative_elbo
@@ -71,8 +71,8 @@ def heldout_codes(model: VAESAE, heldout: HeldOut, k: int) -> HeldOutCodes:
         _per_branch(codes),
         _per_branch(through),
         tuple(
-            _unexplained(torch.cat(x_hat), torch.cat(x))
-            for x_hat, x in zip(zip(*reconstructed, strict=True), zip(*inputs, strict=True))
+            _unexplained(x_hat, x)
+            for x_hat, x in zip(_per_branch(reconstructed), _per_branch(inputs), strict=True)
         ),
     )
 
@@ -106,7 +106,7 @@ def evaluate(
     tensors = {"pictures/own": _pictures(model, held.means)}
     for number, branch in enumerate(model.branches):
         code, name = held.codes[number], branch.name
-        activity = UnitActivity.from_codes(held.relu_codes[number], code)
+        activity = unit_activity([(held.relu_codes[number], code)])
         tensors[f"units/{name}/relu_count"] = activity.relu_count
         tensors[f"units/{name}/fired_count"] = activity.fired_count
         tensors[f"units/{name}/max_activation"] = activity.max_activation

@@ -3,8 +3,8 @@
 Symbols: x input (B D), r ReLU code (B M) = relu(W_enc (x - b_pre) + b_enc), z sparse code (B M) =
 r with all but its k largest entries set to 0, x_hat = z W_dec + b_pre.
 
-The start is tied: rows of W_enc have unit norm, W_dec has the same directions, and b_pre is 0, as in
-{cite:t}`gao2024scaling` without its median start. Rows of W_dec have norm min(1, 2 D / M): about
+The start is tied: rows of W_enc have unit norm, W_dec has the same directions, and b_pre is 0, as
+in {cite:t}`gao2024scaling` without its median start. Rows of W_dec have norm min(1, 2 D / M): about
 half of M random units fire, each along a random direction of D, so this is the norm at which the
 untrained dense code reconstructs its input on the right scale. (With unit norm a code of 500 units
 on 10 latents starts 25 times too large and does not recover.) No norm is enforced afterwards and no

@@ -1,7 +1,6 @@
 """Everything that decides the outcome of one training run."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -13,7 +12,7 @@ from seethrough.models.vae_sae import Branch, check_branches
 class TrainingConfig:
     """One training run of a VAE-SAE; two runs of one config give the same bytes on one device."""
 
-    source: Literal["rendered", "official"] = "rendered"
+    source: str = "rendered"
     """Where dSprites come from: our renderer, or the published file."""
     n_train: int = 10_000
     """Training images, at least 1; training and held-out images are disjoint."""
@@ -81,6 +80,6 @@ def check_device(device: str) -> None:
         )
 
 
-def _at_least(name: str, value: float, least: int) -> None:
+def _at_least(name: str, value: int | float, least: int) -> None:
     if not least <= value < float("inf"):
         raise ValueError(f"{name} is {value}, allowed is at least {least}")

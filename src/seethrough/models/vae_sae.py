@@ -19,7 +19,6 @@ the detached input are our assumption. Adam makes side branches insensitive to t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -29,15 +28,14 @@ from seethrough.models.initialise import generator_for
 from seethrough.models.sparse_autoencoder import SparseAutoencoder, top_k, unexplained_variance
 from seethrough.models.vae import D_HIDDEN, N_LATENTS, VAE, Elbo, negative_elbo, sample_latents
 
-Position = Literal["beside", "in_path", "latent"]
-POSITIONS: tuple[Position, ...] = ("beside", "in_path", "latent")
+POSITIONS = ("beside", "in_path", "latent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """One sparse layer: where it sits and how many units it has."""
 
-    position: Position = "beside"
+    position: str = "beside"
     """beside or in_path: on the 256-unit encoder layer; latent: on the mean of q(z|x)."""
     width: int = 500
     """Units of the dictionary, at least 2. 500 and 1000 fit the paper's counts best."""

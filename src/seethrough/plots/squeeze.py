@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from seethrough.metrics.dead_units import UnitActivity, never_active
+from seethrough.metrics.dead_units import UnitActivity, never_active, share
 from seethrough.plots.style import (
     ALIVE,
     BY_RELU,
@@ -27,6 +28,9 @@ from seethrough.studies.trained_runs import TrainedRun
 
 _GAP = 3
 """White pixels between two images of a strip."""
+_COLUMNS = 50
+"""Units in one row of a map."""
+IntArray = npt.NDArray[np.intp]
 
 
 def dead_by_epoch(result: StudyResult, cell: str, paper: tuple[float, float] | None) -> Figure:
@@ -69,6 +73,54 @@ def dead_by_threshold(rows: Sequence[Row], labels: Sequence[str]) -> Figure:
     return figure
 
 
+def dead_by_cell(
+    reference: StudyResult | None, result: StudyResult, paper: tuple[float, float]
+) -> Figure:
+    """Draw the dead share of every cell (position and width), its causes, and the paper's value.
+
+    Filled bars are the reference run, open diamonds this run; a black tick is the most that k
+    active units allow.
+    """
+    shown = {row.id.removeprefix("dead_share/"): row for row in result.rows if _is_total(row)}
+    stored = (
+        {r.id.removeprefix("dead_share/"): r for r in reference.rows if _is_total(r)}
+        if (reference)
+        else {}
+    )
+    cells = [*stored, *(cell for cell in shown if cell not in stored)]
+    figure, (axes,) = new_figure(1, 0.9 + 0.42 * len(cells))
+    mean, sd = paper
+    axes.axvspan(mean - sd, mean + sd, color="#009E73", alpha=0.35, linewidth=0, label="paper")
+    for height, cell in enumerate(cells):
+        if reference and cell in stored:
+            _draw_causes(axes, reference, stored[cell], cell, height)
+        if cell in shown:
+            label = "this run"
+            axes.plot(shown[cell].mean, height, "D", mfc="white", mec=DEAD, ms=6, label=label)
+    axes.set_yticks(range(len(cells)), [cell.replace("/", ", ") for cell in cells])
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.set(xlabel="share of units dead after the last epoch", xlim=(0, 1))
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _is_total(row: Row) -> bool:
+    return row.id.startswith("dead_share/")
+
+
+def _draw_causes(axes: Axes, result: StudyResult, total: Row, cell: str, height: int) -> None:
+    relu = result.row(f"dead_share_by_relu/{cell}").mean
+    top = result.row(f"dead_share_by_top_k/{cell}").mean
+    axes.barh(height, relu, 0.5, color=BY_RELU, label="by ReLU")
+    axes.barh(height, top, 0.5, left=relu, color=BY_TOP_K, label="by Top-k")
+    if total.low is not None and total.high is not None:
+        axes.plot([total.low, total.high], [height, height], color=DEAD, linewidth=1.2)
+    most = result.row(f"dead_ceiling/{cell}").mean
+    axes.plot(most, height, "|", color=DEAD, markersize=16, label="most that k allows")
+
+
 def mig_by_epoch(result: StudyResult, cell: str) -> Figure:
     """Draw MIG of means and code by epoch, each with its shuffled control, and the best unit."""
     figure, (left, right) = new_figure(2, 3.0)
@@ -100,7 +152,7 @@ def reconstructions(run: TrainedRun, ks: Sequence[int], n: int = 8) -> Figure:
     return picture_grid([images for _, images in shown], [label for label, _ in shown])
 
 
-def picture_grid(rows: Sequence[Float[Tensor, "P C H W"]], labels: Sequence[str]) -> Figure:
+def picture_grid(rows: Sequence[Float[Tensor, "_ _ H W"]], labels: Sequence[str]) -> Figure:
     """Draw rows of images in [0, 1], one label per row."""
     figure, _ = new_figure(1, 0.92 * len(rows), 7.0)
     figure.clear()
@@ -162,29 +214,43 @@ def unit_maps(run: TrainedRun, epochs: Sequence[int]) -> list[bytes]:
     return [_unit_map(run, name, epoch, order) for epoch in epochs]
 
 
-def _unit_map(run: TrainedRun, name: str, epoch: int, order: np.ndarray) -> bytes:
-    activity = run.history.activity(name, epoch)
-    states = _states(activity)[order]
-    columns = 50
-    padded = np.full(-(-len(states) // columns) * columns, np.nan)
-    padded[: len(states)] = states
+def _unit_map(run: TrainedRun, name: str, epoch: int, order: IntArray) -> bytes:
     figure, _ = new_figure(1, 3.4, 7.0)
     figure.clear()
     top, middle, bottom = figure.subplots(3, 1, height_ratios=[1.6, 1, 1])
-    colors = ListedColormap(["#12436D", "#0072B2", "#56B4E9", "#BFDFF2", BY_TOP_K, BY_RELU])
-    top.imshow(padded.reshape(-1, columns), cmap=colors, vmin=-0.5, vmax=5.5, aspect="auto")
-    top.set(xticks=[], yticks=[])
-    top.grid(False)
-    dead = float(never_active(activity).double().mean())
-    k = int(run.history.scalars["k"][epoch - 1])
-    top.set_title(f"epoch {epoch}: k = {k}, {100 * dead:.1f} % of {len(states)} units dead")
+    _draw_units(top, run, name, epoch, order)
     draw_strip(middle, run.originals.float() / 255, "image")
     pictures = run.history.tensors[f"pictures/{name}"][epoch - 1]
     draw_strip(bottom, pictures.float() / 255, "through\nthe code")
     return as_png(figure)
 
 
-def _states(activity: UnitActivity) -> np.ndarray:
+def unit_map_pair(run: TrainedRun, epochs: Sequence[int]) -> Figure:
+    """Draw the maps of all units after some epochs below each other, for pages without a slider."""
+    name = run.config.branches[0].name
+    order = np.argsort(_states(run.history.activity(name, -1)), kind="stable")
+    figure, _ = new_figure(1, 1.1 * len(epochs), 7.0)
+    figure.clear()
+    axes_column = figure.subplots(len(epochs), 1, squeeze=False)[:, 0]
+    for axes, epoch in zip(axes_column, epochs, strict=True):
+        _draw_units(axes, run, name, epoch, order)
+    return figure
+
+
+def _draw_units(axes: Axes, run: TrainedRun, name: str, epoch: int, order: IntArray) -> None:
+    activity = run.history.activity(name, epoch)
+    padded = np.full(-(-len(order) // _COLUMNS) * _COLUMNS, np.nan)
+    padded[: len(order)] = _states(activity)[order]
+    colors = ListedColormap(["#12436D", "#0072B2", "#56B4E9", "#BFDFF2", BY_TOP_K, BY_RELU])
+    axes.imshow(padded.reshape(-1, _COLUMNS), cmap=colors, vmin=-0.5, vmax=5.5, aspect="auto")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    dead = share(never_active(activity))
+    k = int(run.history.scalars["k"][epoch - 1])
+    axes.set_title(f"epoch {epoch}: k = {k}, {100 * dead:.1f} % of {len(order)} units dead")
+
+
+def _states(activity: UnitActivity) -> npt.NDArray[np.float64]:
     """Return 0 to 3 for live units by falling activation frequency, 4 dead by Top-k, 5 by ReLU."""
     frequency = activity.fired_count.double().numpy() / activity.n_images
     states = np.digitize(-frequency, [-0.5, -0.1, -0.01]).astype(float)

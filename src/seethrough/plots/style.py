@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from seethrough.results import Series
 
@@ -27,6 +28,7 @@ def new_figure(
 def draw_curve(axes: Axes, curve: Series, label: str, color: str | None = None) -> None:
     """Draw a curve's mean over seeds, and its 95 % interval as a band where there is one."""
     (line,) = axes.plot(curve.x, curve.mean, label=label, color=color)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if None not in curve.low:
         axes.fill_between(
             curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0

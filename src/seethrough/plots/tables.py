@@ -67,7 +67,8 @@ def comparison_table(result: StudyResult, reference: StudyResult | None, cell: s
         row = result.row(f"{name}/{cell}")
         stored = reference and {r.id: r for r in reference.rows}.get(row.id)
         write = percent if digits is None else (lambda r: number(r, digits))
-        return [row.quantity, paper, write(stored or None), write(row)]
+        when = {"first": ", first epoch", "last": ", last epoch"}.get(name.split("_")[-1], "")
+        return [row.quantity + when, paper, write(stored or None), write(row)]
 
     def scale(study: StudyResult | None) -> str:
         if study is None:

@@ -22,7 +22,7 @@ class Parameters(SqueezeParameters):
 
     def branch_groups(self) -> list[tuple[Branch, ...]]:
         """Return the one sparse layer."""
-        return [(Branch(position=self.position, width=self.width),)]  # type: ignore[arg-type]
+        return [(Branch(position=self.position, width=self.width),)]
 
 
 def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:

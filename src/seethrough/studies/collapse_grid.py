@@ -27,7 +27,7 @@ class Parameters(SqueezeParameters):
         if not self.positions or not self.widths:
             raise ValueError("positions and widths must each name one or more")
         branches = [
-            Branch(position=position, width=width)  # type: ignore[arg-type]
+            Branch(position=position, width=width)
             for position in self.positions
             for width in self.widths
         ]

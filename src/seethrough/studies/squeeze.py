@@ -10,7 +10,7 @@ from seethrough.models.vae_sae import Branch
 from seethrough.provenance import collect
 from seethrough.results import StudyResult
 from seethrough.store import ArtifactStore
-from seethrough.studies.collapse_rows import branch_rows, branch_series
+from seethrough.studies.collapse_rows import LayerResults
 from seethrough.studies.trained_runs import TrainedRun, trained_runs
 
 RESULT_FILE = "result.json"
@@ -50,7 +50,7 @@ class SqueezeParameters:
     """A unit is dead if its maximum is below this share of the layer's scale; each in (0, 1)."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
-    threads: int = 2
+    threads: int = 1
     """CPU threads; other counts change results in the last bits."""
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class SqueezeParameters:
         """Return every training run, seed by seed within each group of branches."""
         return [
             TrainingConfig(
-                source=self.source,  # type: ignore[arg-type]
+                source=self.source,
                 n_train=self.n_train,
                 n_heldout=self.n_heldout,
                 branches=branches,
@@ -115,16 +115,16 @@ def run_study(
 def _builder(study: str, store: ArtifactStore) -> Callable[[SqueezeParameters, Path], None]:
     def build(parameters: SqueezeParameters, workspace: Path) -> None:
         runs = train_all(parameters, store)
-        cells = [
-            (runs_of(runs, branches), branch)
+        layers = [
+            LayerResults(runs_of(runs, branches), branch)
             for branches in parameters.branch_groups()
             for branch in branches
         ]
         thresholds = (parameters.frequency_thresholds, parameters.maximum_thresholds)
         StudyResult(
             study=study,
-            rows=tuple(row for cell in cells for row in branch_rows(*cell, *thresholds)),
-            series=tuple(curve for cell in cells for curve in branch_series(*cell)),
+            rows=tuple(row for layer in layers for row in layer.rows(*thresholds)),
+            series=tuple(curve for layer in layers for curve in layer.series()),
             provenance=collect(study, parameters, seconds=sum(run.seconds for run in runs)),
         ).write(workspace / RESULT_FILE)
 

@@ -1,0 +1,189 @@
+"""Execute one notebook with given parameters, for the book or for a single run.
+
+    python -m seethrough.book.execute collapse_dead_neurons --parameters '{"width": 1000}' \\
+        --out book/executed/collapse_dead_neurons.ipynb \\
+        --result book/executed/results/collapse_dead_neurons.json
+
+Nothing stands under the names of notebook and result before the whole run has ended well: a
+notebook that failed, or whose kernel died, can look finished and is never written.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seethrough import studies
+from seethrough.book.executed_notebook import tidy
+from seethrough.book.timings import Timing, read_timing, write_timing
+from seethrough.checked_json import write_atomically
+from seethrough.parameters import ParameterError, build, plain, profile_of
+from seethrough.store import ArtifactStore
+
+LOCKS = Path(".locks")
+
+
+def execute(
+    source: Path, parameters: Any, out: Path, result: Path, store: ArtifactStore | None = None
+) -> float:
+    """Execute the notebook `source` and write it to `out`, its study's results to `result`.
+
+    `parameters` is the dataclass of the study that has the notebook's name. Returns wall-clock
+    seconds. Raises what papermill raises when a cell fails or the kernel dies; then both files stay
+    as they were.
+    """
+    import nbformat
+
+    started = time.monotonic()
+    executed = run_notebook(source, parameters)
+    text = nbformat.writes(tidy(executed)) + "\n"
+    # The notebook has computed the study: here it comes out of the artifact store.
+    found = studies.get(source.stem).load().run(parameters, store or ArtifactStore())
+    found.write(result)
+    write_atomically(out, text)
+    return time.monotonic() - started
+
+
+def run_notebook(source: Path, parameters: Any) -> Any:
+    """Return the executed notebook; the kernel's messages go to stderr as they come."""
+    import nbformat
+    from papermill import execute_notebook
+    from traitlets.config import Config
+
+    # As a node, for papermill fills in braces in a path.
+    notebook = nbformat.read(source, as_version=4)
+    with kernel_of_this_interpreter(getattr(parameters, "threads", 1)):
+        return execute_notebook(
+            notebook,
+            None,
+            parameters=plain(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            stderr_file=Messages(),
+            config=Config({"KernelManager": {"transport": transport()}}),
+        )
+
+
+@contextmanager
+def kernel_of_this_interpreter(threads: int) -> Iterator[None]:
+    """Make ``python3`` this interpreter with `threads` threads, whatever else is installed."""
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+        write_atomically(Path(folder, "kernels", "python3", "kernel.json"), json.dumps(spec))
+        changes = {
+            "JUPYTER_PATH": folder,  # comes before the user's and the system's kernels
+            "JUPYTER_RUNTIME_DIR": str(Path(folder, "run")),
+            "IPYTHONDIR": str(Path(folder, "ipython")),  # no start-up files of the user
+            "OMP_NUM_THREADS": str(threads),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # silences the debugger
+        }
+        before = {name: os.environ.get(name) for name in changes}
+        os.environ.update(changes)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def transport() -> str:
+    """Return how to talk to kernels: sockets in a folder on Linux, where they are sure to work.
+
+    Parallel starts can collide on TCP ports, and TCP is open to other users of the machine.
+    """
+    return "ipc" if sys.platform == "linux" else "tcp"
+
+
+class Messages:
+    """A file that passes what a kernel writes to stderr on to ours.
+
+    Progress bars redraw their line; where nobody watches, only finished lines are passed on.
+    """
+
+    def write(self, text: str) -> None:
+        """Pass on `text`."""
+        if not sys.stderr.isatty():
+            pieces = text.splitlines(keepends=True)
+            text = "".join(piece for piece in pieces if piece.endswith("\n") and piece.strip())
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Show what was written."""
+        sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 with one sentence for wrong arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seethrough.book.execute", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("notebook", help="name of a notebook in notebooks/")
+    parser.add_argument("--parameters", default="{}", help="parameters as a JSON object")
+    parser.add_argument("--out", type=Path, required=True, help="executed notebook")
+    parser.add_argument("--result", type=Path, required=True, help="the study's results")
+    options = parser.parse_args(arguments)
+    source = Path("notebooks", f"{options.notebook}.ipynb")
+    try:
+        if not source.is_file():
+            raise ParameterError(f"there is no notebook {source}")
+        parameters = parse_parameters(options.notebook, options.parameters)
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        return 2
+    profile = profile_of(options.notebook, parameters)
+    with held(LOCKS / f"{options.notebook}.lock", f"notebook {options.notebook}"):
+        announce(options.notebook, profile, read_timing(options.out))
+        seconds = execute(source, parameters, options.out, options.result)
+        timing = Timing(notebook=options.notebook, seconds=round(seconds, 1), profile=profile)
+        write_timing(options.out, timing)
+    print(f"{options.notebook}: {seconds:.1f} s", file=sys.stderr)
+    return 0
+
+
+def parse_parameters(study: str, text: str) -> Any:
+    """Return the study's parameters from a JSON object; raise ParameterError with a sentence."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ParameterError(f"--parameters is {text!r}, allowed is a JSON object") from error
+    if not isinstance(values, dict):
+        raise ParameterError(f"--parameters is {text!r}, allowed is a JSON object")
+    return build(studies.get(study).load().Parameters, values)
+
+
+def announce(notebook: str, profile: str, before: Timing | None) -> None:
+    """Say on stderr what begins, and how long it took before at the same scale."""
+    known = before is not None and before.profile == profile
+    length = f"{before.seconds:.0f} s the last time" if before and known else "for the first time"
+    print(f"{notebook}: running at the scale {profile!r} ({length})", file=sys.stderr)
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Hold a file lock; say once on stderr if another process has it."""
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{what} is running in another process: waiting for it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Studies: each answers one question with rows, curves and their provenance.
+
+A study is a module with a dataclass ``Parameters`` and a function ``run(parameters, store)``. The
+notebook of the same name shows its results.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from seethrough.parameters import ParameterError, unknown
+
+__all__ = ["STUDIES", "StudySpec", "get"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A study by name; its module is imported only when it is needed."""
+
+    name: str
+    """Name in params/, results/ and on the command line; that of its notebook, if it has one."""
+    title: str
+    """One line for lists."""
+    module: str
+    """Dotted name of the module with `Parameters` and `run`."""
+
+    def load(self) -> Any:
+        """Return the study's module."""
+        return import_module(self.module)
+
+
+STUDIES: dict[str, StudySpec] = {
+    spec.name: spec
+    for spec in (
+        StudySpec(
+            name="collapse_dead_neurons",
+            title="How many units die while k falls from 500 to 50, and is MIG stable?",
+            module="seethrough.studies.collapse_dead_neurons",
+        ),
+        StudySpec(
+            name="collapse_grid",
+            title="The same squeeze at every position and width of the sparse layer",
+            module="seethrough.studies.collapse_grid",
+        ),
+    )
+}
+"""Name -> study."""
+
+
+def get(name: str) -> StudySpec:
+    """Return a study; raise ParameterError with one sentence if there is none of this name."""
+    if name not in STUDIES:
+        raise ParameterError(f"study {unknown(name, STUDIES)}")
+    return STUDIES[name]
