@@ -13,10 +13,8 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +24,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from seethrough.canonical import dumps, field_values, modules_of
+from seethrough.file_lock import held
 from seethrough.fingerprint import fingerprint, remember_loaded_modules
 
 MANIFEST = "manifest.json"
@@ -92,8 +91,8 @@ class ArtifactStore:
         key = hashlib.sha256(dumps(description).encode()).hexdigest()
         kind = type(config).__name__
         folder = self.root / kind / key
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _held(folder.with_name(f"{key}.lock"), f"{kind} {key[:12]}"):
+        notice = f"{kind} {key[:12]} is being made by another process: waiting for it"
+        with held(folder.with_name(f"{key}.lock"), notice, patience=SECONDS_BEFORE_NOTICE):
             if folder.exists() or folder.is_symlink():
                 fault = find_fault(folder, description)
                 if fault is None:
@@ -246,18 +245,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _held(path: Path, what: str) -> Iterator[None]:
-    """Hold a file lock; say once on stderr if another process has it."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=SECONDS_BEFORE_NOTICE)
-    except Timeout:
-        print(f"{what} is being made by another process: waiting for it", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -32,10 +32,10 @@ SECONDS = 20
 """How long to wait for what a page does by itself."""
 
 KNOWN_MESSAGES = {
-    r"embed-amd\.js.* Cannot read properties of undefined \(reading 'Queue'\)": (
+    r"embed-amd\.js.*Cannot read properties of undefined \(reading 'Queue'\)": (
         "the widget library asks MathJax 2, which is not there, to typeset a label's mathematics"
     ),
-    r"embed-amd\.js.* strict mode: use allowUnionTypes": (
+    r"embed-amd\.js.*strict mode: use allowUnionTypes": (
         "the widget library's own schema is not strict to its own checker"
     ),
 }
@@ -120,8 +120,8 @@ def is_typeset(browser: Any) -> bool:
 
 
 def shown_picture(browser: Any) -> tuple[str, str] | None:
-    """Return alt and src of the one picture that the stack of a slider shows."""
-    pictures = [i for i in elements(browser, ".widget-stack img") if i.is_displayed()]
+    """Return alt and src of the one picture that stands below the slider."""
+    pictures = [i for i in elements(browser, ".widget-vbox .widget-html img") if i.is_displayed()]
     if len(pictures) != 1:
         return None
     return pictures[0].get_attribute("alt"), pictures[0].get_attribute("src")
@@ -191,10 +191,25 @@ def test_mathematics_is_typeset(visit: Callable[[str], Any], html: Path) -> None
         assert elements(browser, "mjx-merror") == [], page
 
 
-def test_search_finds_pages(visit: Callable[[str], Any]) -> None:
-    browser = visit("search.html?q=neurons")
-    results = wait_for(browser, lambda: elements(browser, "#search-results li a"))
-    assert any("collapse" in result.get_attribute("href") for result in results)
+def test_search_finds_pages_that_open(visit: Callable[[str], Any]) -> None:
+    browser = visit("search.html?q=sparse")
+    (result, *_) = wait_for(browser, lambda: elements(browser, "#search-results li a"))
+    address = result.get_attribute("href").partition("?")[0].partition("#")[0]
+    result.click()
+    wait_for(browser, lambda: browser.current_url.startswith(address))
+    wait_until_loaded(browser)
+    assert "sparse" in elements(browser, "main")[0].text.lower()
+    assert complaints(browser) == []
+
+
+def test_the_logs_show_a_foreign_request_and_an_error(browser: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<img src="http://127.0.0.1:9/a.png"><script>unknown()</script>', "utf-8")
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    wait_until_loaded(browser)
+    assert "http://127.0.0.1:9/a.png" in requested(browser)
+    assert any("unknown is not defined" in message for message in complaints(browser))
 
 
 def test_no_page_asks_another_host_or_complains(visit: Callable[[str], Any], html: Path) -> None:

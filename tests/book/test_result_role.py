@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
+from seethrough.book.result_files import MissingResult
 from seethrough.book.result_role import (
     ERROR_CLASS,
     Quotation,
+    complete_id,
     format_interval,
     format_value,
     parse_quotation,
     typeset,
 )
-from seethrough.results import Row
+from seethrough.results import Row, StudyResult
 
 ROWS = {
     "dead/beside/500": ("fraction", (0.32, 0.34, 0.36)),
@@ -177,3 +179,17 @@ def test_a_result_that_appears_later_is_taken_up(
     again = build_pages()
     assert again.warnings == []
     assert ">0.25<" in again.html["page"]
+
+
+def test_the_only_cell_of_a_run_needs_no_name(
+    book_root: Path, write_result: Callable[..., Path]
+) -> None:
+    folder = book_root / "book" / "executed" / "results"
+    rows = {name: ("fraction", (0.5,)) for name in ("a/in_path/60", "b/x/1", "b/x/2")}
+    result = StudyResult.read(write_result(folder / "study.json", rows))
+    assert complete_id(result, "a/*") == "a/in_path/60"
+    assert complete_id(result, "b/x/1") == "b/x/1"
+    with pytest.raises(MissingResult, match="2 rows"):
+        complete_id(result, "b/*")
+    with pytest.raises(MissingResult, match="0 rows"):
+        complete_id(result, "c/*")

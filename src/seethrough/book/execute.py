@@ -19,12 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from seethrough import studies
 from seethrough.book.executed_notebook import tidy
 from seethrough.book.timings import Timing, read_timing, write_timing
 from seethrough.checked_json import write_atomically
+from seethrough.file_lock import held
 from seethrough.parameters import ParameterError, build, plain, profile_of
 from seethrough.store import ArtifactStore
 
@@ -44,7 +43,7 @@ def execute(
 
     started = time.monotonic()
     executed = run_notebook(source, parameters)
-    text = nbformat.writes(tidy(executed)) + "\n"
+    text = nbformat.writes(tidy(executed)) + "\n"  # type: ignore[no-untyped-call]
     # The notebook has computed the study: here it comes out of the artifact store.
     found = studies.get(source.stem).load().run(parameters, store or ArtifactStore())
     found.write(result)
@@ -55,11 +54,11 @@ def execute(
 def run_notebook(source: Path, parameters: Any) -> Any:
     """Return the executed notebook; the kernel's messages go to stderr as they come."""
     import nbformat
-    from papermill import execute_notebook
+    from papermill import execute_notebook  # type: ignore[import-untyped]
     from traitlets.config import Config
 
     # As a node, for papermill fills in braces in a path.
-    notebook = nbformat.read(source, as_version=4)
+    notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
     with kernel_of_this_interpreter(getattr(parameters, "threads", 1)):
         return execute_notebook(
             notebook,
@@ -142,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     profile = profile_of(options.notebook, parameters)
-    with held(LOCKS / f"{options.notebook}.lock", f"notebook {options.notebook}"):
+    notice = f"{options.notebook} is running in another process: waiting for it"
+    with held(LOCKS / f"{options.notebook}.lock", notice):
         announce(options.notebook, profile, read_timing(options.out))
         seconds = execute(source, parameters, options.out, options.result)
         timing = Timing(notebook=options.notebook, seconds=round(seconds, 1), profile=profile)
@@ -167,22 +167,6 @@ def announce(notebook: str, profile: str, before: Timing | None) -> None:
     known = before is not None and before.profile == profile
     length = f"{before.seconds:.0f} s the last time" if before and known else "for the first time"
     print(f"{notebook}: running at the scale {profile!r} ({length})", file=sys.stderr)
-
-
-@contextmanager
-def held(path: Path, what: str) -> Iterator[None]:
-    """Hold a file lock; say once on stderr if another process has it."""
-    path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{what} is running in another process: waiting for it", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 if __name__ == "__main__":

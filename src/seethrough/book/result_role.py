@@ -8,7 +8,8 @@ The parts are ``SOURCE:STUDY:ROW[.FIELD][:FORMAT]``.
 
 - SOURCE: ``this`` (the run on this machine) or ``reference`` (the committed run).
 - STUDY: the name of the study, which is the name of its notebook and of its result file.
-- ROW: the id of a row, or ``@a.b`` for the entry ``b`` under ``a`` of the provenance.
+- ROW: the id of a row; ``name/*`` for the only row below ``name``, whatever cell the run has; or
+  ``@a.b`` for the entry ``b`` under ``a`` of the provenance.
 - FIELD: ``mean`` (the default), ``sd``, ``low``, ``high``, ``n`` or ``unit``.
 - FORMAT: a Python format specification (``.3g`` for numbers when left out), or ``interval`` or
   ``interval%`` for the mean with its 95 % interval over seeds.
@@ -140,6 +141,22 @@ def format_interval(row: Row, *, per_cent: bool) -> str:
     return f"{mean} (95{THIN_SPACE}% interval {low} to {high}, {count})"
 
 
+def complete_id(result: StudyResult, id: str) -> str:
+    """Return the row id that ``name/*`` stands for; any other id as it is.
+
+    A page about a run of one cell must not break when the reader chooses another cell.
+
+    Raises:
+        MissingResult: no row below the name, or several.
+    """
+    if not id.endswith("/*"):
+        return id
+    found = [row.id for row in result.rows if row.id.startswith(id[:-1])]
+    if len(found) != 1:
+        raise MissingResult(f"{id} stands for {len(found)} rows, allowed is one")
+    return found[0]
+
+
 def quote(quotation: Quotation, root: Path) -> str:
     """Return the text that stands for `quotation` in a page of the book at `root`.
 
@@ -152,7 +169,7 @@ def quote(quotation: Quotation, root: Path) -> str:
     try:
         if quotation.row.startswith("@"):
             return format_value(provenance_entry(result, quotation.row[1:]), quotation.format)
-        row = result.row(quotation.row)
+        row = result.row(complete_id(result, quotation.row))
     except KeyError as error:
         raise MissingResult(f"{shown}: {error.args[0]}") from error
     except MissingResult as error:

@@ -82,7 +82,7 @@ def train_epoch(
     generator = generator_for(config.seed, "epoch", epoch, device=config.device)
     order = torch.randperm(len(images), generator=generator, device=images.device)
     k, rows = config.k_at(epoch), []
-    for batch in order.split(config.batch_size):
+    for batch in torch.split(order, config.batch_size):
         pixels = images[batch].float().div_(max_value)
         noise = torch.randn(len(batch), N_LATENTS, generator=generator, device=images.device)
         elbo, unexplained = model.losses(pixels, k, noise)

@@ -78,7 +78,8 @@ class VAE(nn.Module):
             vae = cls(channels)
         vae.to_empty(device="cpu")
         reset_parameters(vae, generator)
-        return vae.to(memory_format=torch.channels_last)
+        vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return vae
 
     def hidden(self, images: Float[Tensor, "B C 64 64"]) -> Float[Tensor, "B 256"]:
         """Return the encoder's last hidden layer, non-negative."""

@@ -139,13 +139,13 @@ class VAESAE(nn.Module):
 
     def mean_through_code(self, encoding: Encoding, number: int) -> Float[Tensor, "B 10"]:
         """Return the latent mean when the decoder must read branch `number`'s reconstruction."""
+        reconstruction = encoding.branches[number].reconstruction
         match self.branches[number].position:
             case "latent":
-                return encoding.branches[number].reconstruction
+                return reconstruction
             case "beside":
-                return self.vae.posterior(encoding.branches[number].reconstruction)[0]
-            case "in_path":
-                return encoding.mean
+                return self.vae.posterior(reconstruction)[0]
+        return encoding.mean  # in_path: the decoder reads the code anyway
 
     def losses(
         self,

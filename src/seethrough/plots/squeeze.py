@@ -74,19 +74,14 @@ def dead_by_threshold(rows: Sequence[Row], labels: Sequence[str]) -> Figure:
 
 
 def dead_by_cell(
-    reference: StudyResult | None, result: StudyResult, paper: tuple[float, float]
+    reference: StudyResult | None, result: StudyResult | None, paper: tuple[float, float]
 ) -> Figure:
     """Draw the dead share of every cell (position and width), its causes, and the paper's value.
 
     Filled bars are the reference run, open diamonds this run; a black tick is the most that k
     active units allow.
     """
-    shown = {row.id.removeprefix("dead_share/"): row for row in result.rows if _is_total(row)}
-    stored = (
-        {r.id.removeprefix("dead_share/"): r for r in reference.rows if _is_total(r)}
-        if (reference)
-        else {}
-    )
+    shown, stored = _totals(result), _totals(reference)
     cells = [*stored, *(cell for cell in shown if cell not in stored)]
     figure, (axes,) = new_figure(1, 0.9 + 0.42 * len(cells))
     mean, sd = paper
@@ -95,8 +90,8 @@ def dead_by_cell(
         if reference and cell in stored:
             _draw_causes(axes, reference, stored[cell], cell, height)
         if cell in shown:
-            label = "this run"
-            axes.plot(shown[cell].mean, height, "D", mfc="white", mec=DEAD, ms=6, label=label)
+            style = {"marker": "D", "mfc": "white", "mec": DEAD, "ms": 6, "linestyle": ""}
+            axes.plot(shown[cell].mean, height, label="this run", **style)
     axes.set_yticks(range(len(cells)), [cell.replace("/", ", ") for cell in cells])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -106,8 +101,9 @@ def dead_by_cell(
     return figure
 
 
-def _is_total(row: Row) -> bool:
-    return row.id.startswith("dead_share/")
+def _totals(result: StudyResult | None) -> dict[str, Row]:
+    rows = result.rows if result else ()
+    return {r.id.removeprefix("dead_share/"): r for r in rows if r.id.startswith("dead_share/")}
 
 
 def _draw_causes(axes: Axes, result: StudyResult, total: Row, cell: str, height: int) -> None:

@@ -29,10 +29,10 @@ def draw_curve(axes: Axes, curve: Series, label: str, color: str | None = None) 
     """Draw a curve's mean over seeds, and its 95 % interval as a band where there is one."""
     (line,) = axes.plot(curve.x, curve.mean, label=label, color=color)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if None not in curve.low:
-        axes.fill_between(
-            curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.2, linewidth=0
-        )
+    low = [value for value in curve.low if value is not None]
+    high = [value for value in curve.high if value is not None]
+    if len(low) == len(curve.x):
+        axes.fill_between(curve.x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
 def percent_axis(axes: Axes, label: str) -> None:

@@ -34,7 +34,8 @@ def number(row: Row | None, digits: int) -> str:
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Markdown:
     """Return a table that Jupyter and the book both render."""
     rule = ["---"] * len(header)
-    return Markdown("\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines)))
+    text = "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+    return Markdown(text)  # type: ignore[no-untyped-call]
 
 
 def threshold_rows(

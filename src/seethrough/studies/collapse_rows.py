@@ -6,6 +6,7 @@ fractions of the dictionary's units.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from jaxtyping import Bool
@@ -75,7 +76,7 @@ class LayerResults:
             self._share(
                 f"dead_share_frequency_below_{threshold_tag(threshold)}",
                 f"units active on less than {threshold:g} of images",
-                lambda activity, threshold=threshold: frequency_below(activity, threshold),
+                partial(frequency_below, frequency=threshold),
             )
             for threshold in frequency_thresholds
         ]
@@ -83,7 +84,7 @@ class LayerResults:
             self._share(
                 f"dead_share_max_below_{threshold_tag(threshold)}",
                 f"units whose maximum is below {threshold:g} of the layer's scale",
-                lambda activity, threshold=threshold: maximum_below(activity, threshold),
+                partial(maximum_below, fraction=threshold),
             )
             for threshold in maximum_thresholds
         ]
@@ -137,7 +138,7 @@ class LayerResults:
         return self._row("revived_last_10_epochs", quantity, FRACTION, values)
 
     def _row(self, name: str, quantity: str, unit: str, values: Sequence[float]) -> Row:
-        cell = {
+        cell: dict[str, str | int | float] = {
             "position": self.branch.position, "width": self.branch.width, "k": self._k_last()
         }  # fmt: skip
         return Row(f"{name}/{self.branch.name}", quantity, cell, unit, tuple(values))

@@ -93,7 +93,7 @@ def trained_runs(
     runs = []
     announced = False
     for config in configs:
-        dataset = load(config.source, path=official_path or None)
+        dataset = load(config.source, official_path or None)  # type: ignore[arg-type]
 
         def build(
             config: TrainingConfig, workspace: Path, dataset: FactorDataset = dataset
