@@ -1,6 +1,6 @@
 import pytest
-from pybtex.database import Entry, Person
-from pybtex.plugin import find_plugin
+from pybtex.database import Entry, Person  # type: ignore[import-untyped]
+from pybtex.plugin import find_plugin  # type: ignore[import-untyped]
 
 from seethrough.book.bibliography_style import (
     STYLE_NAME,
@@ -24,6 +24,7 @@ def entry(*names: str, year: str | None = "2026") -> Entry:
         (("Zhang, Siyu",), "Zhang, 2026"),
         (("von Rad, Jonathan", "Seuffert, Florian"), "von Rad and Seuffert, 2026"),
         (("Roy, Dip", "Misra, Rajiv", "Singh, Sanjay Kumar"), "Roy et al., 2026"),
+        (("Bricken, Trenton", "others"), "Bricken et al., 2026"),
         (("Simon",), "Simon, 2026"),
         ((), "key2026, 2026"),
     ],

@@ -88,15 +88,18 @@ def test_paper_text(value: PaperValue | None, text: str) -> None:
     ("parts", "text"),
     [
         ({}, "none yet"),
-        ({"rule": "same_order", "requires": {"k_end": "50"}}, "same order; k_end = 50"),
+        (
+            {"rule": "same_order", "requires": {"k_end": "50"}},
+            "same order; for runs with k_end = 50",
+        ),
         (
             {
                 "rule": "within_two_sd",
                 "direction_above": 0.05,
                 "value": PaperValue(mean=0.3, sd=0.1, unit="fraction"),
-                "requires": {"epochs": 50.0},
+                "requires": {"epochs": 50.0, "n_seeds": 3.0},
             },
-            "within two sd; direction: above 5.0 %; epochs ≥ 50",
+            "within two sd; direction above 5.0 %; for runs with epochs ≥ 50, n_seeds ≥ 3",
         ),
         ({"rule": "unchanged", "tolerance": 0.02}, "unchanged; tolerance ±0.02"),
     ],
@@ -138,7 +141,7 @@ def test_table_has_a_row_and_two_verdicts_per_claim(
         "A <em>third</em> is dead",
         "Place and width are <em>our</em> choice.",
         "34.4 ± 0.9",
-        "difference 0.4",
+        "difference 0.4 points, allowed 2.7 points",
         "needs epochs ≥ 50, the run has 3",
         "the run has no row mig_last/500",
         "no study tests it yet",

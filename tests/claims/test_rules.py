@@ -15,6 +15,7 @@ from seethrough.claims.rules import (
     NOT_TESTED,
     REPRODUCED,
     ends,
+    points,
     ranks,
     shown,
 )
@@ -80,7 +81,7 @@ def test_within_two_sd(result: MakeResult, per_seed: tuple[float, ...], verdict:
 def test_within_two_sd_without_a_direction_has_two_verdicts(result: MakeResult) -> None:
     outcome = judge(replace(DEAD, direction_above=None), result({"dead": (0.298, 0.310, 0.322)}))
     assert outcome.verdict == NOT_REPRODUCED
-    assert outcome.reason == "difference 3.4 %, allowed 3.0 %"
+    assert outcome.reason == "difference 3.4 points, allowed 3.0 points"
 
 
 def test_within_two_sd_refuses_another_unit(result: MakeResult) -> None:
@@ -223,8 +224,21 @@ def test_every_rule_says_in_words_when_it_gives_which_verdict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [(0.0344, "fraction", "3.4 %"), (0.0344, "MIG", "0.0344"), (-0.5, "fraction", "-50.0 %")],
+    ("value", "unit", "number", "difference"),
+    [
+        (0.0344, "fraction", "3.4 %", "3.4 points"),
+        (0.0344, "MIG", "0.0344", "0.0344"),
+        (-0.5, "fraction", "-50.0 %", "-50.0 points"),
+    ],
 )
-def test_shown(value: float, unit: str, text: str) -> None:
-    assert shown(value, unit) == text
+def test_numbers_and_differences_for_readers(
+    value: float, unit: str, number: str, difference: str
+) -> None:
+    assert (shown(value, unit), points(value, unit)) == (number, difference)
+
+
+def test_the_reason_of_a_paired_rule_gives_the_interval(result: MakeResult) -> None:
+    rows = {"before": (0.1, 0.2, 0.4), "after": (0.1, 0.21, 0.42)}
+    # differences 0.00, 0.01, 0.02: 0.010 ± 0.025
+    expected = "change 1.0 points (-1.5 points to 3.5 points), tolerance ±2.0 points"
+    assert judge(STABLE, result(rows)).reason == expected

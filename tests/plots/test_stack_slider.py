@@ -1,7 +1,7 @@
 import base64
 from typing import Any
 
-import ipywidgets
+import ipywidgets  # type: ignore[import-untyped]
 import pytest
 
 from seethrough.plots.stack_slider import PNG_SIGNATURE, picture_html, stack_slider

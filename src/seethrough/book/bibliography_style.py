@@ -19,10 +19,12 @@ def surname(person: Person) -> str:
 def author_year(entry: Entry) -> str:
     """Return the label of a bibliography entry: one or two surnames, or the first and "et al.".
 
+    BibTeX's "and others" counts as further authors.
     An entry without authors is named by its key, one without a year has "n.d.".
     """
     names = [surname(person) for person in entry.persons.get("author", [])] or [entry.key]
-    who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+    many = len(names) > 2 or names[-1] == "others"
+    who = f"{names[0]} et al." if many else " and ".join(names)
     return f"{who}, {entry.fields.get('year', 'n.d.')}"
 
 

@@ -32,7 +32,7 @@ ROW_CLASS = "claim"
 VERDICT_CLASS = "verdict"
 """Class of a verdict in a row; the gates demand one per run."""
 SOURCES = (("reference", "Reference run"), ("this", "This run"))
-COLUMNS = (("Id", 8), ("Claim", 26), ("Paper", 12), *((h, 20) for _, h in SOURCES), ("Rule", 14))
+COLUMNS = (("Id", 9), ("Claim and rule", 35), ("Paper", 12), *((h, 22) for _, h in SOURCES))
 
 logger = logging.getLogger(__name__)
 
@@ -66,15 +66,21 @@ def mean_text(row: Row) -> str:
 
 def rule_text(claim: Claim) -> str:
     """Return the claim's rule with its numbers and the least run that counts."""
+    if claim.rule == "none":
+        return "none yet"
     unit = claim.value.unit if claim.value else ""
-    parts = [] if claim.rule == "none" else [claim.rule.replace("_", " ")]
+    parts = [claim.rule.replace("_", " ")]
     if claim.direction_above is not None:
-        parts.append(f"direction: above {shown(claim.direction_above, unit)}")
+        parts.append(f"direction above {typeset_reason(shown(claim.direction_above, unit))}")
     if claim.tolerance is not None:
         parts.append(f"tolerance ±{claim.tolerance:g}")
-    for name, least in claim.requires.items():
-        parts.append(f"{name} = {least}" if isinstance(least, str) else f"{name} ≥ {least:g}")
-    return "; ".join(parts) or "none yet"
+    least = [
+        f"{name} = {value}" if isinstance(value, str) else f"{name} ≥ {value:g}"
+        for name, value in claim.requires.items()
+    ]
+    if least:
+        parts.append(f"for runs with {', '.join(least)}")
+    return "; ".join(parts)
 
 
 def entry(*children: nodes.Node) -> nodes.entry:
@@ -172,10 +178,9 @@ class ClaimsTable(SphinxDirective):
             paragraph["classes"].append("small-print")  # type: ignore[index]
         cells = [
             entry(nodes.paragraph("", "", nodes.strong("", claim.id)), small(claim.standing)),
-            entry(*words, *note),
+            entry(*words, *note, small(f"Rule: {rule_text(claim)}.")),
             entry(nodes.paragraph("", paper_text(claim.value))),
             *[self.run_cell(claim, source) for source, _ in SOURCES],
-            entry(small(rule_text(claim))),
         ]
         return nodes.row("", *cells, classes=[ROW_CLASS], ids=[f"claim-{claim.id.lower()}"])
 
@@ -246,7 +251,7 @@ class ClaimsTable(SphinxDirective):
 
 NOT_TESTED_WORDS = (
     "Said when no study tests the claim yet, when the run lacks a row that the rule reads, when it "
-    "is smaller than the claim requires (the numbers beside the rule), or when it has one seed and "
+    "is smaller than the claim requires (the numbers after the rule), or when it has one seed and "
     "the rule needs a spread."
 )
 

@@ -85,7 +85,7 @@ def within_two_sd(claim: Claim, result: StudyResult) -> Outcome:
     if row.unit != paper.unit:
         raise ClaimError(f"{claim.id}: the paper's unit is {paper.unit!r}, ours {row.unit!r}")
     difference, allowed = abs(row.mean - paper.mean), 2 * math.hypot(row.sd, paper.sd)
-    reason = f"difference {shown(difference, row.unit)}, allowed {shown(allowed, row.unit)}"
+    reason = f"difference {points(difference, row.unit)}, allowed {points(allowed, row.unit)}"
     if difference <= allowed:
         return Outcome(verdict=REPRODUCED, reason=reason)
     bound = claim.direction_above
@@ -106,7 +106,7 @@ def unchanged(claim: Claim, result: StudyResult) -> Outcome:
     """
     mean, low, high, unit = paired_difference(claim, result)
     tolerance = math.nan if claim.tolerance is None else claim.tolerance
-    reason = f"change {span(mean, low, high, unit)}, tolerance ±{shown(tolerance, unit)}"
+    reason = f"change {span(mean, low, high, unit)}, tolerance ±{points(tolerance, unit)}"
     if -tolerance <= low and high <= tolerance:
         return Outcome(verdict=REPRODUCED, reason=reason)
     inside = -tolerance <= mean <= tolerance
@@ -185,9 +185,14 @@ def shown(value: float, unit: str) -> str:
     return f"{100 * value:.1f} %" if unit == "fraction" else f"{value:.3g}"
 
 
+def points(difference: float, unit: str) -> str:
+    """Return a difference for a reader: of fractions in percentage points."""
+    return f"{100 * difference:.1f} points" if unit == "fraction" else f"{difference:.3g}"
+
+
 def span(mean: float, low: float, high: float, unit: str) -> str:
-    """Return a mean with its interval in brackets, for a reader."""
-    return f"{shown(mean, unit)} ({shown(low, unit)} to {shown(high, unit)})"
+    """Return a difference with its interval in brackets, for a reader."""
+    return f"{points(mean, unit)} ({points(low, unit)} to {points(high, unit)})"
 
 
 def shortfall(claim: Claim, result: StudyResult) -> str | None:

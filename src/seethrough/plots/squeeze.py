@@ -84,14 +84,14 @@ def dead_by_cell(
     shown, stored = _totals(result), _totals(reference)
     cells = [*stored, *(cell for cell in shown if cell not in stored)]
     figure, (axes,) = new_figure(1, 0.9 + 0.42 * len(cells))
-    mean, sd = paper
-    axes.axvspan(mean - sd, mean + sd, color="#009E73", alpha=0.35, linewidth=0, label="paper")
+    low, high = paper[0] - paper[1], paper[0] + paper[1]
+    axes.axvspan(low, high, color="#009E73", alpha=0.35, linewidth=0, label="paper")
     for height, cell in enumerate(cells):
         if reference and cell in stored:
             _draw_causes(axes, reference, stored[cell], cell, height)
         if cell in shown:
-            style = {"marker": "D", "mfc": "white", "mec": DEAD, "ms": 6, "linestyle": ""}
-            axes.plot(shown[cell].mean, height, label="this run", **style)
+            mean = shown[cell].mean
+            axes.plot(mean, height, "D", mfc="white", mec=DEAD, ms=6, label="this run")
     axes.set_yticks(range(len(cells)), [cell.replace("/", ", ") for cell in cells])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
