@@ -95,3 +95,10 @@ def test_strip_puts_images_side_by_side() -> None:
     figure = squeeze.picture_grid([torch.zeros(3, 1, 4, 4), torch.ones(2, 3, 4, 4)], ["a", "b"])
     shapes = [axes.images[0].get_array().shape for axes in figure.axes]  # type: ignore[union-attr]
     assert shapes == [(4, 3 * 4 + 2 * 3), (4, 2 * 4 + 3, 3)]
+
+
+def test_epochs_of_the_slider_are_even_and_reach_both_ends() -> None:
+    # 50 epochs in 8 steps of 7
+    assert squeeze.spread(50, at_most=8) == [1, 8, 15, 22, 29, 36, 43, 50]
+    assert squeeze.spread(3, at_most=17) == [1, 2, 3]
+    assert squeeze.spread(1, at_most=17) == [1]

@@ -221,6 +221,12 @@ def _unit_map(run: TrainedRun, name: str, epoch: int, order: IntArray) -> bytes:
     return as_png(figure)
 
 
+def spread(epochs: int, at_most: int) -> list[int]:
+    """Return epochs at even steps from the first to the last, both among them."""
+    n = min(epochs, at_most)
+    return [round(1 + step * (epochs - 1) / max(1, n - 1)) for step in range(n)]
+
+
 def unit_map_pair(run: TrainedRun, epochs: Sequence[int]) -> Figure:
     """Draw the maps of all units after some epochs below each other, for pages without a slider."""
     name = run.config.branches[0].name
