@@ -171,7 +171,10 @@ class TinyProject:
         return path.read_text().splitlines() if path.exists() else []
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start ``python -m seethrough.book.…`` in the project, in a process group of its own."""
+        """Start ``python -m seethrough.book.…`` in the project, in a process group of its own.
+
+        With the variable SILENT nobody reads what it prints.
+        """
         environment = os.environ | {
             "PYTHONPATH": str(self.root / "src"),
             "SEETHROUGH_CACHE": str(self.root / "cache"),
@@ -182,8 +185,8 @@ class TinyProject:
             [sys.executable, "-m", *arguments],
             cwd=self.root,
             env=environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if "SILENT" in variables else subprocess.PIPE,
+            stderr=subprocess.DEVNULL if "SILENT" in variables else subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
@@ -230,6 +233,7 @@ def tiny_project(tmp_path: Path) -> TinyProject:
     registry.write_text(registry.read_text() + TOY_REGISTRY)
     (package / "studies" / "toy.py").write_text(TOY_STUDY)
     (package / "book" / "gates.py").write_text(TOY_GATES)
+    (package / "metrics" / "__init__.py").write_text("")  # no torch, for speed
     shutil.copy(checkout / "Snakefile", root)
     files = {
         "pyproject.toml": "",

@@ -182,6 +182,17 @@ def test_slider_changes_the_picture_without_kernel(visit: Callable[[str], Any]) 
     assert complaints(browser) == []
 
 
+def test_the_widget_library_finds_its_icon_font(visit: Callable[[str], Any]) -> None:
+    browser = visit(NOTEBOOK_PAGE)
+    wait_for(browser, partial(shown_picture, browser))
+    script = """const done = arguments[0];
+        document.fonts.load("900 16px 'Font Awesome 5 Free'").then(
+            faces => done(faces.map(face => face.status)), error => done(String(error)))"""
+    statuses = browser.execute_async_script(script)
+    assert set(statuses) == {"loaded"}
+    assert any("/_static/vendor/html-manager/" in address for address in requested(browser))
+
+
 def test_mathematics_is_typeset(visit: Callable[[str], Any], html: Path) -> None:
     pages = [p for p in pages_of(html) if 'class="math' in (html / p).read_text(encoding="utf-8")]
     assert pages, "no page has mathematics"

@@ -116,7 +116,7 @@ def test_two_builds_at_once(tiny_project: Any) -> None:
 @pytest.mark.parametrize("victims", ["build alone", "everything"])
 def test_a_build_killed_in_a_notebook(tiny_project: Any, victims: str) -> None:
     go = tiny_project.root / "go"
-    process = tiny_project.start(BUILD, *QUICK, TOY_GO=str(go))
+    process = tiny_project.start(BUILD, *QUICK, TOY_GO=str(go), SILENT="1")
     tiny_project.wait_for("step 1 of width 5")
     if victims == "everything":
         os.killpg(process.pid, signal.SIGKILL)
@@ -140,7 +140,7 @@ def test_a_build_killed_in_a_notebook(tiny_project: Any, victims: str) -> None:
 def test_a_build_killed_in_the_site(tiny_project: Any) -> None:
     assert tiny_project.run(BUILD, *QUICK).returncode == 0
     (tiny_project.root / "book" / "intro.md").write_text("# Intro\n\nAnother page.\n")
-    process = tiny_project.start(BUILD, *QUICK)
+    process = tiny_project.start(BUILD, *QUICK, SILENT="1")
     deadline = time.monotonic() + 60
     while not list(tiny_project.site.parent.glob(".site-*/_build/html")):
         assert time.monotonic() < deadline

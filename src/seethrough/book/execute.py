@@ -75,7 +75,9 @@ def run_notebook(source: Path, parameters: Any) -> Any:
 def kernel_of_this_interpreter(threads: int) -> Iterator[None]:
     """Make ``python3`` this interpreter with `threads` threads, whatever else is installed."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # Quiet: the kernel logs an error when it is told to stop.
+        quiet = "--log-level=CRITICAL"
+        argv = [sys.executable, "-m", "ipykernel_launcher", quiet, "-f", "{connection_file}"]
         spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
         write_atomically(Path(folder, "kernels", "python3", "kernel.json"), json.dumps(spec))
         changes = {

@@ -56,9 +56,9 @@ CENTRE_SPAN = 32.0
 REACH = 13.6
 WINDOW = 28
 
-# Images rendered at once. On a CPU arrays that stay in cache, and below the 32,768 elements at which
-# torch splits an operation over threads: waking threads for operations this small costs more than
-# it saves, and a hundred times more when other processes keep the cores busy.
+# Images rendered at once. On a CPU arrays that stay in cache, and below the 32,768 elements at
+# which torch splits an operation over threads: that gains little at this size, and costs a
+# hundredfold when other processes keep the cores busy.
 CHUNK_CPU = 32
 CHUNK_DEVICE = 8192
 # Images rendered between two packings when all are rendered.
@@ -107,7 +107,7 @@ def render(factor_classes: Int64[Tensor, "N 5"]) -> UInt8[Tensor, "N 1 64 64"]:
     # Loops over the three outlines and over chunks of their images.
     for shape, contains in enumerate((square_contains, ellipse_contains, heart_contains)):
         rows = (factor_classes[:, 0] == shape).nonzero()[:, 0]
-        for some in rows.split(chunk):
+        for some in torch.split(rows, chunk):
             _draw(images, some, factor_classes[some], contains)
     return images
 
@@ -152,7 +152,7 @@ class RenderedDsprites(FactorDataset):
     image_shape = IMAGE_SHAPE
     max_value = 1
 
-    def images(self, index: Int64[Tensor, "N"]) -> UInt8[Tensor, "N C H W"]:
+    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N C H W"]:
         """Return the images at these indices, on the index's device, values 0 and 1."""
         return render(self.classes(index))
 
@@ -166,7 +166,7 @@ def render_all_packed(device: torch.device | str = "cpu") -> PackedDataset:
     index = torch.arange(len(rendered), device=device)
     bits = torch.empty(len(rendered), 512, dtype=torch.uint8, device=device)
     with tqdm(total=len(index), unit="image", file=sys.stderr, disable=None) as bar:
-        for some in index.split(PACKING_CHUNK):
+        for some in torch.split(index, PACKING_CHUNK):
             bits[some] = pack_images(rendered.images(some))
             bar.update(len(some))
     return PackedDataset(
@@ -181,7 +181,7 @@ def render_all_packed(device: torch.device | str = "cpu") -> PackedDataset:
 
 def _draw(
     images: UInt8[Tensor, "all 1 64 64"],
-    rows: Int64[Tensor, "N"],
+    rows: Int64[Tensor, " N"],
     factor_classes: Int64[Tensor, "N 5"],
     contains: Callable[[Tensor, Tensor], Tensor],
 ) -> None:
@@ -201,13 +201,13 @@ def _draw(
     images.view(-1).scatter_(0, pixels.view(-1), contains(u, v).view(-1).to(torch.uint8))
 
 
-def _look_up(table: tuple[float, ...], factor_class: Int64[Tensor, "N"]) -> Float64[Tensor, "N"]:
+def _look_up(table: tuple[float, ...], factor_class: Int64[Tensor, " N"]) -> Float64[Tensor, " N"]:
     return torch.tensor(table, dtype=torch.float64, device=factor_class.device)[factor_class]
 
 
 def _window(
-    position: Float64[Tensor, "N"],
-) -> tuple[Int64[Tensor, "N"], Float64[Tensor, "N window"]]:
+    position: Float64[Tensor, " N"],
+) -> tuple[Int64[Tensor, " N"], Float64[Tensor, "N window"]]:
     """Return the first pixel of the window and the offsets of its pixels from the centre."""
     centre = FIRST_CENTRE + CENTRE_SPAN * position
     first = (centre - REACH).ceil()

@@ -204,7 +204,7 @@ def _read_images(
         tqdm(total=spec.n_images, unit="image", file=sys.stderr, disable=None) as bar,
     ):
         _read_header(path, "imgs", member)
-        for rows in bits.split(IMAGES_PER_BLOCK):
+        for rows in torch.split(bits, IMAGES_PER_BLOCK):
             block = bytearray(member.read(len(rows) * n_pixels))
             if len(block) != len(rows) * n_pixels:
                 raise EOFError("imgs ends early")

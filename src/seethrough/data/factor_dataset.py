@@ -29,7 +29,7 @@ class FactorDataset(ABC):
     """Largest pixel value: 1 for binary sprites, 255 for colour images."""
 
     @abstractmethod
-    def images(self, index: Int64[Tensor, "N"]) -> UInt8[Tensor, "N C H W"]:
+    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N C H W"]:
         """Return the images at these indices, on the index's device, values 0 to max_value.
 
         Raises:
@@ -39,7 +39,7 @@ class FactorDataset(ABC):
     def __len__(self) -> int:
         return math.prod(self.factor_sizes)
 
-    def classes(self, index: Int64[Tensor, "N"]) -> Int64[Tensor, "N F"]:
+    def classes(self, index: Int64[Tensor, " N"]) -> Int64[Tensor, "N F"]:
         """Return the factor classes at these indices.
 
         Raises:
@@ -48,7 +48,7 @@ class FactorDataset(ABC):
         self.require_indices(index)
         return index[:, None] // self._strides(index) % self._sizes(index)
 
-    def index(self, classes: Int64[Tensor, "N F"]) -> Int64[Tensor, "N"]:
+    def index(self, classes: Int64[Tensor, "N F"]) -> Int64[Tensor, " N"]:
         """Return the indices of these factor classes; inverse of `classes`.
 
         Raises:
@@ -57,7 +57,7 @@ class FactorDataset(ABC):
         require_classes(classes, self.factor_names, self.factor_sizes)
         return (classes * self._strides(classes)).sum(dim=1)
 
-    def require_indices(self, index: Int64[Tensor, "N"]) -> None:
+    def require_indices(self, index: Int64[Tensor, " N"]) -> None:
         """Raise IndexError unless every index lies from 0 to len - 1."""
         if len(index) == 0:
             return
@@ -66,10 +66,10 @@ class FactorDataset(ABC):
             wrong = low if low < 0 else high
             raise IndexError(f"image indices run from 0 to {len(self) - 1}, got {wrong}")
 
-    def _sizes(self, like: Tensor) -> Int64[Tensor, "F"]:
+    def _sizes(self, like: Tensor) -> Int64[Tensor, " F"]:
         return torch.tensor(self.factor_sizes, device=like.device)
 
-    def _strides(self, like: Tensor) -> Int64[Tensor, "F"]:
+    def _strides(self, like: Tensor) -> Int64[Tensor, " F"]:
         after = [math.prod(self.factor_sizes[f + 1 :]) for f in range(len(self.factor_sizes))]
         return torch.tensor(after, device=like.device)
 

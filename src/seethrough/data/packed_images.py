@@ -83,7 +83,7 @@ class PackedDataset(FactorDataset):
         if self.max_value != 1:
             raise ValueError(f"max_value of packed images must be 1, got {self.max_value}")
 
-    def images(self, index: Int64[Tensor, "N"]) -> UInt8[Tensor, "N C H W"]:
+    def images(self, index: Int64[Tensor, " N"]) -> UInt8[Tensor, "N C H W"]:
         """Return the images at these indices, on the index's device, values 0 and 1."""
         self.require_indices(index)
         rows = self.bits[index.to(self.bits.device)].to(index.device)

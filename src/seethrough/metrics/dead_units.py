@@ -27,11 +27,11 @@ class UnitActivity:
 
     n_images: int
     """Images seen, 0 or more."""
-    fired_count: Int64[Tensor, "M"]
+    fired_count: Int64[Tensor, " M"]
     """Images on which the unit's value after the sparsifier is greater than 0."""
-    relu_count: Int64[Tensor, "M"]
+    relu_count: Int64[Tensor, " M"]
     """Images on which the unit's value before the sparsifier is greater than 0."""
-    max_activation: Float[Tensor, "M"]
+    max_activation: Float[Tensor, " M"]
     """Largest value after the sparsifier; 0 if the unit never fired, NaN once a value was NaN."""
 
     def __post_init__(self) -> None:
@@ -92,31 +92,31 @@ def unit_activity(
     return activity
 
 
-def never_active(activity: UnitActivity) -> Bool[Tensor, "M"]:
+def never_active(activity: UnitActivity) -> Bool[Tensor, " M"]:
     """Return the units that fired on no image: dead by ReLU or dead by Top-k."""
     _require_usable(activity)
     return activity.fired_count == 0
 
 
-def dead_by_relu(activity: UnitActivity) -> Bool[Tensor, "M"]:
+def dead_by_relu(activity: UnitActivity) -> Bool[Tensor, " M"]:
     """Return the units whose value before the sparsifier is positive on no image."""
     _require_usable(activity)
     return activity.relu_count == 0
 
 
-def dead_by_topk(activity: UnitActivity) -> Bool[Tensor, "M"]:
+def dead_by_topk(activity: UnitActivity) -> Bool[Tensor, " M"]:
     """Return the units that are positive on some image before the sparsifier, on none after."""
     _require_usable(activity)
     return (activity.relu_count > 0) & (activity.fired_count == 0)
 
 
-def always_on(activity: UnitActivity) -> Bool[Tensor, "M"]:
+def always_on(activity: UnitActivity) -> Bool[Tensor, " M"]:
     """Return the units that fired on every image."""
     _require_usable(activity)
     return activity.fired_count == activity.n_images
 
 
-def frequency_below(activity: UnitActivity, frequency: float) -> Bool[Tensor, "M"]:
+def frequency_below(activity: UnitActivity, frequency: float) -> Bool[Tensor, " M"]:
     """Return the units that fired on less than this share of the images, 0 to 1.
 
     With n images a threshold of 1/n or less marks the same units as `never_active`.
@@ -133,7 +133,7 @@ def layer_scale(activity: UnitActivity) -> Float64[Tensor, ""]:
     return activity.max_activation[activity.fired_count > 0].double().quantile(0.5)
 
 
-def maximum_below(activity: UnitActivity, fraction: float) -> Bool[Tensor, "M"]:
+def maximum_below(activity: UnitActivity, fraction: float) -> Bool[Tensor, " M"]:
     """Return the units whose largest activation is below this fraction of the layer scale.
 
     Units that never fired are always among them. Relative to the layer's own scale, the answer
@@ -167,19 +167,19 @@ def threshold_label(threshold: float) -> str:
     return f"{threshold:g}"
 
 
-def share(mask: Bool[Tensor, "M"]) -> float:
+def share(mask: Bool[Tensor, " M"]) -> float:
     """Return the share of True entries, 0 to 1."""
     if len(mask) == 0:
         raise ValueError("a share needs at least one unit, got none")
     return float(mask.double().mean())
 
 
-def revived(dead_before: Bool[Tensor, "M"], dead_after: Bool[Tensor, "M"]) -> Bool[Tensor, "M"]:
+def revived(dead_before: Bool[Tensor, " M"], dead_after: Bool[Tensor, " M"]) -> Bool[Tensor, " M"]:
     """Return the units that were dead at the earlier epoch and are not at the later one."""
     return dead_before & ~dead_after
 
 
-def died(dead_before: Bool[Tensor, "M"], dead_after: Bool[Tensor, "M"]) -> Bool[Tensor, "M"]:
+def died(dead_before: Bool[Tensor, " M"], dead_after: Bool[Tensor, " M"]) -> Bool[Tensor, " M"]:
     """Return the units that are dead at the later epoch and were not at the earlier one."""
     return ~dead_before & dead_after
 

@@ -108,7 +108,8 @@ def mean_to_spread(x: Float[Tensor, "N D"]) -> Float64[Tensor, ""]:
     _require_samples(x)
     values = x.double()
     mean = values.mean(dim=0)
-    return mean.norm() / (values - mean).norm() * math.sqrt(len(x))
+    spread = (values - mean).square().mean(dim=0).sum().sqrt()
+    return mean.square().sum().sqrt() / spread
 
 
 def participation_ratio(x: Float[Tensor, "N D"]) -> Float64[Tensor, ""]:

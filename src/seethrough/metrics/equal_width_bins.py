@@ -3,6 +3,8 @@
 Symbols: M codes, N samples. Codes are rows here, so that one code's samples lie side by side.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int32
@@ -26,63 +28,90 @@ def equal_width_bins(codes: Float[Tensor, "M N"], n_bins: int = 20) -> Int32[Ten
     not depend on the precision numpy would choose for its edges. The one difference: a constant
     row has all samples in bin 0, where numpy has all of them in some other single bin.
 
+    >>> equal_width_bins(torch.tensor([[0.0, 0.9, 1.0, 2.0]]), n_bins=2)
+    tensor([[0, 0, 1, 1]], dtype=torch.int32)
+
     Raises:
         ValueError: `n_bins` below 1, no samples, or a code that holds NaN or an infinity.
     """
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, got {n_bins}")
-    if codes.shape[1] == 0:
-        raise ValueError("codes need at least one sample, got none")
-    x = codes.to(torch.float64, memory_format=torch.contiguous_format)
-    low, high = x.amin(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
-    width = high - low
-    _require_finite(width)
-    constant = width == 0
-    narrow = width <= NARROW_RANGE * torch.maximum(low.abs(), high.abs())
-    estimate = _bins_from_estimate(x, low, torch.where(narrow, 1.0, width), n_bins)
-    estimate.masked_fill_(constant, 0)
-    return _rebin_narrow_codes(estimate, x, (narrow & ~constant)[:, 0], n_bins)
+    return EqualWidthGrid.of(codes, n_bins).bins(codes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EqualWidthGrid:
+    """The bins of M codes, made once; then any block of the same codes can be binned."""
+
+    edges: Float64[Tensor, "M edges"]
+    """Edge i of a code is i * (range / n_bins) + minimum, in this order of operations."""
+    scale: Float64[Tensor, "M 1"]
+    """Bins per unit of the code; 0 for constant and narrow codes."""
+    offset: Float64[Tensor, "M 1"]
+    """Position of the value 0, in bins."""
+    narrow: Bool[Tensor, " M"]
+    """Codes that vary, but too little for the estimate of the bin."""
+
+    @classmethod
+    def of(cls, codes: Float[Tensor, "M N"], n_bins: int) -> "EqualWidthGrid":
+        """Return the bins of these codes; raises what `equal_width_bins` raises."""
+        if n_bins < 1:
+            raise ValueError(f"n_bins must be at least 1, got {n_bins}")
+        if codes.shape[1] == 0:
+            raise ValueError("codes need at least one sample, got none")
+        low = codes.amin(dim=1, keepdim=True).double()
+        high = codes.amax(dim=1, keepdim=True).double()
+        width = high - low
+        _require_finite(width)
+        flat = width <= NARROW_RANGE * torch.maximum(low.abs(), high.abs())
+        scale = torch.where(flat, 0.0, n_bins / width)
+        steps = torch.arange(n_bins + 1, dtype=torch.float64, device=codes.device)
+        return cls(
+            edges=steps * (width / n_bins) + low,
+            scale=scale,
+            offset=-low * scale,
+            narrow=(flat & (width > 0))[:, 0],
+        )
+
+    def rows(self, some: slice) -> "EqualWidthGrid":
+        """Return the bins of some of the codes."""
+        return EqualWidthGrid(
+            edges=self.edges[some],
+            scale=self.scale[some],
+            offset=self.offset[some],
+            narrow=self.narrow[some],
+        )
+
+    def bins(self, codes: Float[Tensor, "M N"]) -> Int32[Tensor, "M N"]:
+        """Return the bin of every sample of the codes that the grid was made from.
+
+        The position (x - minimum) / bin width is rounded down from a little below and from a
+        little above: where both agree the bin is certain; the few samples in between are compared
+        with the edge itself.
+        """
+        last = self.edges.shape[1] - 2
+        x = codes.to(torch.float64, memory_format=torch.contiguous_format)
+        bins = torch.addcmul(self.offset - EDGE_TOLERANCE, x, self.scale).to(torch.int32)
+        upper = torch.addcmul(self.offset + EDGE_TOLERANCE, x, self.scale).to(torch.int32)
+        code, sample = (bins != upper).nonzero(as_tuple=True)
+        lower = bins[code, sample].clamp_(0, last)
+        above = x[code, sample] >= self.edges[code, lower + 1]
+        bins[code, sample] = (lower + above).clamp_(max=last).to(torch.int32)
+        # A loop over codes: a large offset with a tiny spread is rare.
+        for row in self.narrow.nonzero()[:, 0].tolist():
+            bins[row] = _bins_by_search(x[row], last + 1)
+        return bins
+
+
+def _bins_by_search(values: Float64[Tensor, " N"], n_bins: int) -> Int32[Tensor, " N"]:
+    edges = np.linspace(float(values.min()), float(values.max()), n_bins + 1)
+    left_edges = torch.from_numpy(edges[:-1]).to(values.device)
+    return torch.searchsorted(left_edges, values, right=True).to(torch.int32) - 1
 
 
 def _require_finite(width: Float64[Tensor, "M 1"]) -> None:
-    # NaN and infinities of a row always reach its range, so one check on the range is enough.
-    bad = (~torch.isfinite(width[:, 0])).nonzero()
-    if len(bad):
+    # NaN and infinities of a code always reach its range, so one check on the range is enough.
+    bad = (~torch.isfinite(width[:, 0])).nonzero()[:, 0].tolist()
+    if bad:
         raise ValueError(
             f"codes must be finite, got NaN, an infinity or an overflowing range in "
-            f"{len(bad)} of {len(width)} codes"
+            f"{len(bad)} of {len(width)} codes, first in code {bad[0]}"
         )
-
-
-def _bins_from_estimate(
-    x: Float64[Tensor, "M N"],
-    low: Float64[Tensor, "M 1"],
-    width: Float64[Tensor, "M 1"],
-    n_bins: int,
-) -> Int32[Tensor, "M N"]:
-    # Position in bins, (x - low) / bin width, rounded down a little below and a little above: where
-    # both agree the bin is certain; the few samples in between are compared with the edge.
-    scale = n_bins / width
-    offset = -low * scale
-    bins = torch.addcmul(offset - EDGE_TOLERANCE, x, scale).to(torch.int32)
-    upper = torch.addcmul(offset + EDGE_TOLERANCE, x, scale).to(torch.int32)
-    row, sample = (bins != upper).nonzero(as_tuple=True)
-    # numpy.linspace computes edge i as i * (width / n_bins) + low, in this order.
-    steps = torch.arange(n_bins + 1, dtype=x.dtype, device=x.device)
-    edges = steps * (width / n_bins) + low  # (M, n_bins + 1)
-    lower = bins[row, sample].clamp_(0, n_bins - 1)
-    above = x[row, sample] >= edges[row, lower + 1]
-    bins[row, sample] = (lower + above).clamp_(max=n_bins - 1).to(torch.int32)
-    return bins
-
-
-def _rebin_narrow_codes(
-    bins: Int32[Tensor, "M N"], x: Float64[Tensor, "M N"], narrow: Bool[Tensor, "M"], n_bins: int
-) -> Int32[Tensor, "M N"]:
-    # A loop over codes: such codes (a large offset with a tiny spread) are rare.
-    for row in narrow.nonzero()[:, 0].tolist():
-        values = x[row]
-        edges = np.linspace(float(values.min()), float(values.max()), n_bins + 1)[:-1]
-        left_edges = torch.from_numpy(edges).to(x.device)
-        bins[row] = torch.searchsorted(left_edges, values, right=True).to(torch.int32) - 1
-    return bins

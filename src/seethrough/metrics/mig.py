@@ -13,21 +13,27 @@ the code is worth: read `best_normalised_information` and `shuffled_gap` beside 
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int, Int32, Int64
 from torch import Tensor
 
-from seethrough.metrics.equal_width_bins import equal_width_bins
+from seethrough.metrics.equal_width_bins import EqualWidthGrid
 
 # Information below this is rounding of the sums of count logarithms and is given as 0.
 ROUNDING_NATS = 1e-12
 # Factors are counted together while their joint classes stay within this number: fewer passes
 # over the codes, against tables that still fit in the processor's cache.
 MAX_JOINT_CLASSES = 256
-# Samples handled at once, so that one block's arrays stay in cache (CPU) or in memory (others).
-BLOCK_SAMPLES_CPU = 160_000
+# Samples binned at once. On a CPU arrays that stay in cache, and below the 32,768 elements at which
+# torch splits an operation over threads: that gains nothing at this size, and costs a hundredfold
+# when other processes keep the cores busy.
+BLOCK_SAMPLES_CPU = 32_000
 BLOCK_SAMPLES_DEVICE = 1 << 24
+# Counts held at once, 8 bytes each; also keeps cell numbers within int32.
+MAX_CELLS = 1 << 24
 
 
 def mutual_information_gap(
@@ -56,7 +62,7 @@ def mutual_information_gap(
 
 def best_normalised_information(
     codes: Float[Tensor, "N M"], factors: Int[Tensor, "N F"], n_bins: int = 20
-) -> Float64[Tensor, "F"]:
+) -> Float64[Tensor, " F"]:
     """Return, for each factor, I / H of the one code that tells most about it, 0 to 1.
 
     Unlike the gap it does not fall when a second code carries the same factor.
@@ -82,7 +88,7 @@ def shuffled_gap(
     return mutual_information_gap(codes[order.to(codes.device)], factors, n_bins)
 
 
-def factor_entropies(factors: Int[Tensor, "N F"]) -> Float64[Tensor, "F"]:
+def factor_entropies(factors: Int[Tensor, "N F"]) -> Float64[Tensor, " F"]:
     """Return the entropy of each factor in the sample, in nats; 0 for a constant factor.
 
     Raises:
@@ -120,39 +126,73 @@ def mutual_information(
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins}")
     columns = _factor_columns(factors.to(codes.device))
-    groups = _group_factors([size for _, size in columns])
-    joint = [_joint_labels(columns, group) for group in groups]
-    n, m = codes.shape
-    table = _count_log_count(n, codes.device)
-    step = _codes_per_block(n, n_bins, max(size for _, size in joint), codes.device)
-    information = torch.empty(m, len(columns), dtype=torch.float64, device=codes.device)
-    # A loop over blocks of codes, to stay in cache and bound the memory.
-    for start in range(0, m, step):
-        bins = equal_width_bins(codes[:, start : start + step].T, n_bins)  # (step, N)
-        rows = torch.arange(len(bins), dtype=torch.int32, device=bins.device)[:, None]
-        cells = bins.add_(rows * n_bins)  # code and bin in one number
-        for group, (labels, size) in zip(groups, joint, strict=True):
-            pairs = torch.mul(cells, size).add_(labels)
-            counts = torch.bincount(pairs.view(-1), minlength=len(bins) * n_bins * size)
-            shape = (len(bins), n_bins, *(columns[f][1] for f in group))
-            information[start : start + step, group] = _information(counts.view(shape), table)
+    groups = _group_factors(columns)
+    grid = EqualWidthGrid.of(codes.T, n_bins)
+    table = _count_log_count(len(codes), codes.device)
+    information = torch.empty(
+        codes.shape[1], len(columns), dtype=torch.float64, device=codes.device
+    )
+    cells_per_code = n_bins * max(group.size for group in groups)
+    # A loop over blocks of codes bounds the memory of the counts; one block is the common case.
+    for some in _slices(codes.shape[1], MAX_CELLS // cells_per_code):
+        counts = _pair_counts(codes[:, some], grid.rows(some), groups)
+        for group, group_counts in zip(groups, counts, strict=True):
+            information[some, group.factors] = _information(group_counts, group.sizes, table)
     return information
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _FactorGroup:
+    """Factors that are counted together, as one factor whose classes are all their combinations."""
+
+    factors: list[int]
+    """Columns of the factors."""
+    sizes: list[int]
+    """Number of classes of each."""
+    labels: Int32[Tensor, " N"]
+    """Joint class of each sample, last factor fastest."""
+
+    @property
+    def size(self) -> int:
+        """Number of joint classes."""
+        return math.prod(self.sizes)
+
+
+def _pair_counts(
+    codes: Float[Tensor, "N M"], grid: EqualWidthGrid, groups: list[_FactorGroup]
+) -> list[Int64[Tensor, "M bins _"]]:
+    """Return, for each group, how often each bin of each code meets each joint class."""
+    n_bins = grid.edges.shape[1] - 1
+    parts: list[list[Tensor]] = [[] for _ in groups]
+    # A loop over blocks of codes keeps each block's arrays in cache.
+    for some in _slices(codes.shape[1], _block_samples(codes.device) // len(codes)):
+        cells = grid.rows(some).bins(codes[:, some].T)  # (block, N)
+        block = torch.arange(len(cells), dtype=torch.int32, device=codes.device)
+        cells += block[:, None] * n_bins  # code and bin in one number
+        for part, group in zip(parts, groups, strict=True):
+            pairs = torch.mul(cells, group.size).add_(group.labels)
+            n_cells = len(cells) * n_bins * group.size
+            counts = torch.bincount(pairs.view(-1), minlength=n_cells)
+            part.append(counts.view(len(cells), n_bins, group.size))
+    return [torch.cat(part) for part in parts]
+
+
 def _information(
-    counts: Int64[Tensor, "M bins *classes"], count_log_count: Float64[Tensor, "counts"]
+    counts: Int64[Tensor, "M bins joint"],
+    sizes: list[int],
+    count_log_count: Float64[Tensor, " counts"],
 ) -> Float64[Tensor, "M group"]:
     """Return I(code, factor) for each factor of a group from the group's joint counts.
 
     N I = sum c log c over pairs - over bins - over classes + N log N.
     """
     n = len(count_log_count) - 1
-    class_axes = list(range(2, counts.ndim))
-    bin_sum = count_log_count[counts.sum(dim=class_axes)].sum(dim=1)  # (M,)
+    bin_sum = count_log_count[counts.sum(dim=2)].sum(dim=1)  # (M,)
+    by_factor = counts.view(*counts.shape[:2], *sizes)  # (M, bins, classes of each factor)
     per_factor = []
-    for axis in class_axes:  # at most a handful of factors share a group
-        others = [other for other in class_axes if other != axis]
-        pair = counts.sum(dim=others) if others else counts  # (M, bins, classes)
+    for axis in range(len(sizes)):  # at most a handful of factors share a group
+        others = [2 + other for other in range(len(sizes)) if other != axis]
+        pair = by_factor.sum(dim=others) if others else counts  # (M, bins, classes)
         pair_sum = count_log_count[pair].sum(dim=(1, 2))
         class_sum = count_log_count[pair.sum(dim=1)].sum(dim=1)
         per_factor.append(pair_sum - bin_sum - class_sum + count_log_count[n])
@@ -173,13 +213,13 @@ def _without_rounding(nats: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shap
     return torch.where(nats > ROUNDING_NATS, nats, 0.0)
 
 
-def _count_log_count(n: int, device: torch.device) -> Float64[Tensor, "counts"]:
+def _count_log_count(n: int, device: torch.device) -> Float64[Tensor, " counts"]:
     """Return c log c for every count c from 0 to n; 0 log 0 is 0."""
     counts = torch.arange(n + 1, dtype=torch.float64, device=device)
     return torch.xlogy(counts, counts)
 
 
-def _factor_columns(factors: Int[Tensor, "N F"]) -> list[tuple[Int32[Tensor, "N"], int]]:
+def _factor_columns(factors: Int[Tensor, "N F"]) -> list[tuple[Int32[Tensor, " N"], int]]:
     """Return (classes, number of classes) of each factor."""
     if 0 in factors.shape:
         raise ValueError(
@@ -198,35 +238,35 @@ def _factor_columns(factors: Int[Tensor, "N F"]) -> list[tuple[Int32[Tensor, "N"
     return columns
 
 
-def _group_factors(sizes: list[int]) -> list[list[int]]:
+def _group_factors(columns: list[tuple[Int32[Tensor, " N"], int]]) -> list[_FactorGroup]:
     """Return the factors, grouped so that each group has at most MAX_JOINT_CLASSES classes.
 
     First fit, largest factor first; a larger factor stands alone.
     """
-    groups: list[list[int]] = []
+    sizes = [size for _, size in columns]
+    members: list[list[int]] = []
     for factor in sorted(range(len(sizes)), key=lambda f: -sizes[f]):
-        for group in groups:
+        for group in members:
             if sizes[factor] * math.prod(sizes[f] for f in group) <= MAX_JOINT_CLASSES:
                 group.append(factor)
                 break
         else:
-            groups.append([factor])
-    return groups
+            members.append([factor])
+    return [_join(columns, group) for group in members]
 
 
-def _joint_labels(
-    columns: list[tuple[Int32[Tensor, "N"], int]], group: list[int]
-) -> tuple[Int32[Tensor, "N"], int]:
-    """Return one class number for a group of factors, last factor fastest, and their count."""
-    labels, size = columns[group[0]]
-    for factor in group[1:]:
+def _join(columns: list[tuple[Int32[Tensor, " N"], int]], factors: list[int]) -> _FactorGroup:
+    labels, _ = columns[factors[0]]
+    for factor in factors[1:]:
         labels = labels * columns[factor][1] + columns[factor][0]
-        size *= columns[factor][1]
-    return labels, size
+    return _FactorGroup(factors=factors, sizes=[columns[f][1] for f in factors], labels=labels)
 
 
-def _codes_per_block(n: int, n_bins: int, classes: int, device: torch.device) -> int:
-    samples = BLOCK_SAMPLES_CPU if device.type == "cpu" else BLOCK_SAMPLES_DEVICE
-    # The cell numbers of a block are int32.
-    most = torch.iinfo(torch.int32).max // (n_bins * classes)
-    return max(1, min(samples // n, most))
+def _slices(total: int, step: int) -> Iterator[slice]:
+    step = max(1, step)
+    for start in range(0, total, step):
+        yield slice(start, min(start + step, total))
+
+
+def _block_samples(device: torch.device) -> int:
+    return BLOCK_SAMPLES_CPU if device.type == "cpu" else BLOCK_SAMPLES_DEVICE

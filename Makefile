@@ -1,0 +1,50 @@
+# `make book` and `make test` do everything on a machine with Python 3.11 or newer.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PROFILE ?= quick
+STUDY ?=
+RUN := .venv/bin/python
+STUDIES = $$($(RUN) -c "from seethrough.studies import STUDIES; print(*STUDIES)")
+
+.PHONY: help setup book test check bench reference clean pins
+
+help: ## Say what can be made
+	@echo "Usage: make TARGET [PROFILE=smoke|quick|paper] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1#/p' Makefile | while IFS='#' read -r name text; do \
+		printf '  %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## Make or renew .venv
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "set-up: there is no $(PYTHON); install Python 3.11 or newer, or name one, as in" \
+			"make book PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) bootstrap.py
+
+book: setup ## Run the notebooks at the scale PROFILE (default quick) and build the book
+	@$(RUN) -m seethrough.book.build --profile "$(PROFILE)"
+
+test: setup ## Pass every test: code, notebooks, the book at the smoke scale, the browser
+	@$(RUN) tests/run_all.py
+
+check: setup ## Check format, lint and types
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+
+bench: setup ## Run all benchmarks, one after the other
+	@find benchmarks -name '*.py' | sort | while read -r file; do \
+		echo "== $$file"; $(RUN) "$$file" || exit 1; done
+
+reference: setup ## Compute results/reference at the paper's scale: all studies, or STUDY=name
+	@for study in $(or $(STUDY),$(STUDIES)); do \
+		$(RUN) -m seethrough study "$$study" --profile paper \
+			--out "results/reference/$$study.json" || exit 1; done
+
+clean: ## Remove the built book and executed notebooks; .venv and stored artifacts stay
+	rm -rf _build book/executed results/runs .snakemake
+
+pins: ## Write constraints.txt anew from the newest versions that pyproject.toml admits
+	rm -rf .venv
+	$(PYTHON) bootstrap.py --without-pins
+	{ grep '^#' constraints.txt; $(RUN) -m pip freeze --exclude-editable | sed 's/+.*//' \
+		| LC_ALL=C sort -f; } > constraints.new
+	mv constraints.new constraints.txt
