@@ -45,6 +45,6 @@ clean: ## Remove the built book and executed notebooks; .venv and stored artifac
 pins: ## Write constraints.txt anew from the newest versions that pyproject.toml admits
 	rm -rf .venv
 	$(PYTHON) bootstrap.py --without-pins
-	{ grep '^#' constraints.txt; $(RUN) -m pip freeze --exclude-editable | sed 's/+.*//' \
-		| LC_ALL=C sort -f; } > constraints.new
+	{ grep '^#' constraints.txt; $(RUN) -m pip freeze --all --exclude-editable \
+		| grep -v '^pip==' | sed 's/+.*//' | LC_ALL=C sort -f; } > constraints.new
 	mv constraints.new constraints.txt

@@ -79,12 +79,11 @@ def test_every_requirement_admits_its_pin(
 def test_what_is_installed_is_pinned_and_nothing_else_is(
     declared: list[Requirement], pins: dict[str, str]
 ) -> None:
-    # setuptools and wheel, which pip freeze leaves out of old versions of Python, may be there or not; GPU
-    # builds of torch bring libraries that the CPU builds do not have.
+    # GPU builds of torch bring libraries that the CPU builds do not have.
     closure = {
         name
         for name in installed_closure(declared)
-        if name not in ("setuptools", "wheel", "triton") and not name.startswith(("nvidia-", "cuda-"))
+        if name != "triton" and not name.startswith(("nvidia-", "cuda-"))
     }
     assert closure - pins.keys() == set(), "installed and not pinned"
     assert pins.keys() - closure == set(), "pinned and not needed"

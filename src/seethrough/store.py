@@ -32,7 +32,7 @@ CHECKPOINT = "checkpoint"
 """Folder in a workspace that survives interruptions and is not part of the artifact."""
 SUFFIXES = (".safetensors", ".json")
 ROOT_VARIABLE = "SEETHROUGH_CACHE"
-SECONDS_BEFORE_NOTICE = 1
+SECONDS_BEFORE_NOTICE = 1.0
 """Another process that merely checks an artifact is waited for without a word."""
 
 Config = TypeVar("Config")

@@ -91,10 +91,11 @@ class EqualWidthGrid:
         x = codes.to(torch.float64, memory_format=torch.contiguous_format)
         bins = torch.addcmul(self.offset - EDGE_TOLERANCE, x, self.scale).to(torch.int32)
         upper = torch.addcmul(self.offset + EDGE_TOLERANCE, x, self.scale).to(torch.int32)
-        code, sample = (bins != upper).nonzero(as_tuple=True)
-        lower = bins[code, sample].clamp_(0, last)
-        above = x[code, sample] >= self.edges[code, lower + 1]
-        bins[code, sample] = (lower + above).clamp_(max=last).to(torch.int32)
+        flat = (bins != upper).view(-1).nonzero()[:, 0]
+        lower = bins.view(-1)[flat].clamp_(0, last)
+        edge = self.edges[flat // x.shape[1], lower + 1]
+        exact = (lower + (x.view(-1)[flat] >= edge)).clamp_(max=last).to(torch.int32)
+        bins.view(-1).scatter_(0, flat, exact)
         # A loop over codes: a large offset with a tiny spread is rare.
         for row in self.narrow.nonzero()[:, 0].tolist():
             bins[row] = _bins_by_search(x[row], last + 1)
