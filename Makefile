@@ -6,7 +6,7 @@ STUDY ?=
 RUN := .venv/bin/python
 STUDIES = $$($(RUN) -c "from seethrough.studies import STUDIES; print(*STUDIES)")
 
-.PHONY: help setup book test check bench reference clean pins
+.PHONY: help setup book test check bench reference outputs clean pins
 
 help: ## Say what can be made
 	@echo "Usage: make TARGET [PROFILE=smoke|quick|paper] [PYTHON=python3.12]"
@@ -38,6 +38,9 @@ reference: setup ## Compute results/reference at the paper's scale: all studies,
 	@for study in $(or $(STUDY),$(STUDIES)); do \
 		$(RUN) -m seethrough study "$$study" --profile paper \
 			--out "results/reference/$$study.json" || exit 1; done
+
+outputs: setup ## Save fresh tables in notebooks/ after a change that is meant to change them
+	@$(RUN) -m seethrough.book.save_outputs
 
 clean: ## Remove the built book and executed notebooks; .venv and stored artifacts stay
 	rm -rf _build book/executed results/runs .snakemake

@@ -51,8 +51,11 @@ def execute(
     return time.monotonic() - started
 
 
-def run_notebook(source: Path, parameters: Any) -> Any:
-    """Return the executed notebook; the kernel's messages go to stderr as they come."""
+def run_notebook(source: Path, parameters: Any = None) -> Any:
+    """Return the executed notebook; the kernel's messages go to stderr as they come.
+
+    Without parameters it runs as it stands.
+    """
     import nbformat
     from papermill import execute_notebook  # type: ignore[import-untyped]
     from traitlets.config import Config
@@ -63,7 +66,7 @@ def run_notebook(source: Path, parameters: Any) -> Any:
         return execute_notebook(
             notebook,
             None,
-            parameters=plain(parameters),
+            parameters=None if parameters is None else plain(parameters),
             kernel_name="python3",
             progress_bar=False,
             stderr_file=Messages(),

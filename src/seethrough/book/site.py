@@ -7,6 +7,7 @@ pages. The old site stays until the new one has passed the gates.
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ WORK = ".site-"
 """Begin of the names of folders in which sites are built."""
 JUPYTER_BOOK = (sys.executable, "-c", "from jupyter_book.cli.main import main; main()")
 GATES = (sys.executable, "-m", "seethrough.book.gates")
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+N_LINES = 40
 
 
 def build_site(html: Path) -> int:
@@ -45,10 +49,21 @@ def render(work: Path, log: Path) -> int:
     strict = ("-W", "-n", "--keep-going")
     command = [*JUPYTER_BOOK, "build", ".", "--path-output", str(work), *strict]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    log.write_text(done.stdout, "utf-8")
+    said = ESCAPES.sub("", done.stdout)
+    log.write_text(said, "utf-8")
     if done.returncode:
-        print(f"{done.stdout}\nsite: the build failed; this log is in {log}", file=sys.stderr)
+        problems = "\n".join(problem_lines(said))
+        print(f"{problems}\nsite: the build failed, see all in {log}", file=sys.stderr)
     return done.returncode
+
+
+def problem_lines(said: str) -> list[str]:
+    """Return the lines with warnings and errors, at most 40; without any, the last 40 lines."""
+    lines = said.splitlines()
+    problems = [line for line in lines if re.search("WARNING|ERROR|CRITICAL|Exception", line)]
+    if len(problems) > N_LINES:
+        return [*problems[:N_LINES], f"... and {len(problems) - N_LINES} more"]
+    return problems or lines[-N_LINES:]
 
 
 def gates(html: Path) -> int:

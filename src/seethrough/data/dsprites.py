@@ -18,7 +18,6 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float64, Int64, UInt8
@@ -36,7 +35,7 @@ from seethrough.data.factor_dataset import FactorDataset, require_classes
 from seethrough.data.packed_images import PackedDataset, pack_images
 
 RENDERED_NAME = "dSprites (re-rendered)"
-Source = Literal["rendered", "official"]
+SOURCES = ("rendered", "official")
 
 # Pixels, at scale 1.
 SQUARE_HALF_SIDE = 9.6
@@ -65,7 +64,7 @@ CHUNK_DEVICE = 8192
 PACKING_CHUNK = 4096
 
 
-def load(source: Source = "rendered", path: str | Path | None = None) -> FactorDataset:
+def load(source: str = "rendered", path: str | Path | None = None) -> FactorDataset:
     """Return dSprites from one of its two sources.
 
     "rendered" draws images when they are asked for and needs no file (see `render_all_packed` to
@@ -76,8 +75,8 @@ def load(source: Source = "rendered", path: str | Path | None = None) -> FactorD
         ValueError: an unknown source, a path with "rendered", no path with "official".
         OfficialFileError: a published file that fails a check (a ValueError too).
     """
-    if source not in get_args(Source):
-        raise ValueError(f"source must be one of {', '.join(get_args(Source))}, got {source}")
+    if source not in SOURCES:
+        raise ValueError(f"source must be one of {', '.join(SOURCES)}, got {source}")
     if source == "rendered":
         if path is not None:
             raise ValueError(f'source "rendered" takes no path, got {path}')
@@ -164,17 +163,18 @@ def render_all_packed(device: torch.device | str = "cpu") -> PackedDataset:
     """
     rendered = RenderedDsprites()
     index = torch.arange(len(rendered), device=device)
-    bits = torch.empty(len(rendered), 512, dtype=torch.uint8, device=device)
+    n_bytes = math.prod(IMAGE_SHAPE) // 8
+    bits = torch.empty(len(rendered), n_bytes, dtype=torch.uint8, device=device)
     with tqdm(total=len(index), unit="image", file=sys.stderr, disable=None) as bar:
         for some in torch.split(index, PACKING_CHUNK):
             bits[some] = pack_images(rendered.images(some))
             bar.update(len(some))
     return PackedDataset(
-        name=RENDERED_NAME,
-        factor_names=FACTOR_NAMES,
-        factor_sizes=FACTOR_SIZES,
-        factor_values=FACTOR_VALUES,
-        image_shape=IMAGE_SHAPE,
+        name=rendered.name,
+        factor_names=rendered.factor_names,
+        factor_sizes=rendered.factor_sizes,
+        factor_values=rendered.factor_values,
+        image_shape=rendered.image_shape,
         bits=bits,
     )
 

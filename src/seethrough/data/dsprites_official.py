@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -43,6 +43,14 @@ VALUE_TOLERANCE = 1e-6
 
 class OfficialFileError(ValueError):
     """A published file that failed a check; the message is one sentence saying which."""
+
+
+@runtime_checkable
+class ReadableMember(Protocol):
+    """An open member of an archive."""
+
+    def read(self, n: int = -1, /) -> bytes:
+        """Return the next n bytes, fewer at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +236,7 @@ def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[np.ge
 
 
 def _read_header(
-    path: Path, key: str, member: IO[bytes]
+    path: Path, key: str, member: ReadableMember
 ) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     """Return shape, whether in Fortran order, and type, leaving `member` at the array's bytes."""
     try:

@@ -1,0 +1,282 @@
+"""The command line: what it does, and the one sentence for whatever is wrong."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seethrough import __version__, cli, studies
+from seethrough.cli import main
+from seethrough.provenance import collect
+from seethrough.results import Row, StudyResult
+from seethrough.store import ArtifactStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    width: int = 1
+    name: str = "a"
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width is {self.width}, allowed is at least 1")
+
+
+def build(parameters: Parameters, workspace: Path) -> None:
+    (workspace / "width.json").write_text(str(parameters.width))
+
+
+@dataclass
+class Toy:
+    """A study that is known to the command line, in a checkout of its own."""
+
+    root: Path
+    runs: list[Parameters]
+
+    @property
+    def notebook(self) -> Path:
+        return self.root / "notebooks" / "toy.ipynb"
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    made = Toy(root=tmp_path, runs=[])
+
+    def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
+        made.runs.append(parameters)
+        assert store is not None
+        store.get(parameters, build)
+        row = Row("width", "width", {}, "units", (float(parameters.width),))
+        return StudyResult("toy", (row,), (), collect("toy", parameters, seconds=0.0))
+
+    module: Any = ModuleType("toy_study")
+    module.Parameters, module.run = Parameters, run
+    monkeypatch.setitem(sys.modules, "toy_study", module)
+    for name in list(studies.STUDIES):
+        monkeypatch.delitem(studies.STUDIES, name)
+    spec = studies.StudySpec(name="toy", title="A toy study", module="toy_study")
+    monkeypatch.setitem(studies.STUDIES, "toy", spec)
+    monkeypatch.setattr(cli, "checkout_root", lambda: tmp_path)
+    monkeypatch.setattr("seethrough.parameters.checkout_root", lambda: tmp_path)
+    monkeypatch.setenv("SEETHROUGH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "quick.yml").write_text("toy: {width: 5}\n")
+    made.notebook.parent.mkdir()
+    cell = {"cell_type": "markdown", "source": ["Some words\n", "# A toy notebook\n", "# x"]}
+    made.notebook.write_text(json.dumps({"cells": [cell]}))
+    return made
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return int(caught.value.code or 0)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("version") == 0
+    assert capsys.readouterr().out == f"seethrough {__version__}\n"
+
+
+def test_list(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["study     toy  A toy study", "notebook  toy  A toy notebook"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), Parameters()),
+        (("--profile", "quick"), Parameters(width=5)),
+        (
+            ("--profile", "quick", "-p", "width=7", "-p", "name=b c"),
+            Parameters(width=7, name="b c"),
+        ),
+    ],
+)
+def test_study(
+    toy: Toy, arguments: tuple[str, ...], expected: Parameters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("study", "toy", "--out", "result.json", *arguments) == 0
+    assert toy.runs == [expected]
+    result = StudyResult.read(Path("result.json"))
+    assert result.row("width").mean == expected.width
+    assert capsys.readouterr().out == "result.json\n"
+
+
+@pytest.mark.parametrize("name", ["toy", "notebooks/toy.ipynb"])
+def test_run_hands_notebook_and_parameters_on(
+    toy: Toy, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[tuple[Any, ...]] = []
+
+    def execute(*arguments: Any) -> float:
+        called.append(arguments)
+        return 1.25
+
+    monkeypatch.setattr("seethrough.book.execute.execute", execute)
+    assert call("run", name, "--profile", "quick", "-p", "name=b") == 0
+    ((source, parameters, out, result, store),) = called
+    assert source.resolve() == toy.notebook
+    assert parameters == Parameters(width=5, name="b")
+    assert (out, result) == (
+        toy.root / "results/runs/toy.ipynb",
+        toy.root / "results/runs/toy.json",
+    )
+    assert store.root == toy.root / "cache"
+    assert capsys.readouterr().out == f"1.2 s\n{out}\n{result}\n"
+
+
+def test_cache(
+    toy: Toy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("study", "toy", "--out", "result.json")
+    ArtifactStore().root.joinpath("Parameters", f"{'0' * 64}.partial").mkdir()
+    capsys.readouterr()
+    assert call("cache", "info") == 0
+    assert capsys.readouterr().out == (
+        f"{toy.root / 'cache'}: 2 artifacts, 0.0 MB\n"
+        "  Parameters: 2 artifacts, 0.0 MB, 1 of them unfinished\n"
+    )
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    assert call("cache", "clear") == 2
+    assert capsys.readouterr().err == (
+        "seethrough: cache clear asks before it removes anything: here, say --yes\n"
+    )
+    assert len(ArtifactStore().entries()) == 2
+    assert call("cache", "clear", "--yes") == 0
+    assert capsys.readouterr().out == "removed 2 artifacts, 0.0 MB\n"
+    assert ArtifactStore().entries() == []
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 0), ("n\n", 1, 1), ("", 1, 1)])
+def test_cache_clear_asks(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, left: int
+) -> None:
+    call("study", "toy", "--out", "result.json")
+
+    def ask(prompt: str = "") -> str:
+        if not answer:
+            raise EOFError
+        return answer.strip()
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", ask)
+    for module in ("typer._click.termui", "click.termui"):
+        if module in sys.modules:
+            monkeypatch.setattr(f"{module}.visible_prompt_func", ask)
+    if code:
+        with pytest.raises(SystemExit, match="nothing was done, as the answer was not yes"):
+            main(["cache", "clear"])
+    else:
+        assert call("cache", "clear") == 0
+    assert len(ArtifactStore().entries()) == left
+
+
+WRONG = [
+    ((), "Missing command; allowed after 'seethrough' are run, list, study, version, cache"),
+    (("lst",), "No such command 'lst'; allowed after 'seethrough' are run, list, study, version"),
+    (("cache", "inf"), "No such command 'inf'; allowed after 'seethrough cache' are info, clear"),
+    (("version", "--x"), "No such option: --x; allowed after 'seethrough version' are --help"),
+    (("list", "x"), "Got unexpected extra argument"),
+    (("run",), "Missing argument 'notebook'; allowed after 'seethrough run' are NOTEBOOK, --param"),
+    (("run", "toi"), "notebook 'toi' is unknown (did you mean toy?), allowed are toy"),
+    (
+        ("run", "no/toy.ipynb"),
+        "notebook 'no/toy.ipynb' is no file, allowed is the path of an .ipynb",
+    ),
+    (("run", "params/quick.yml"), "notebook 'params/quick.yml' is no file, allowed is the path"),
+    (("run", "other.ipynb"), "study 'other' is unknown, allowed are toy"),
+    (
+        ("run", "toy", "-p", "widht=3"),
+        "parameter 'widht' is unknown (did you mean width?), allowed",
+    ),
+    (("run", "toy", "--out", "x.txt"), "--out is 'x.txt', allowed is a file name ending in .ipynb"),
+    (("study", "toy"), "Missing option '--out'"),
+    (("study", "toy", "--out"), "Option '--out' requires an argument"),
+    (
+        ("study", "toi", "--out", "x.json"),
+        "study 'toi' is unknown (did you mean toy?), allowed are",
+    ),
+    (("study", "toy", "--out", "x"), "--out is 'x', allowed is a file name ending in .json"),
+    (("study", "toy", "--out", "no/x.json"), "--out is 'no/x.json', but its folder does not exist"),
+    (("study", "toy", "--out", "x.json", "-p", "width"), "parameter 'width' has no value, allowed"),
+    (
+        ("study", "toy", "--out", "x.json", "-p", "width=a"),
+        "parameter width is 'a', allowed is a w",
+    ),
+    (("study", "toy", "--out", "x.json", "-p", "width=0"), "width is 0, allowed is at least 1"),
+    (
+        ("study", "toy", "--out", "x.json", "--profile", "q"),
+        "profile is 'q', allowed are smoke, qu",
+    ),
+    (
+        ("study", "toy", "--out", "x.json", "--profile", "paper"),
+        "profile 'paper' has no file params",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=lambda value: " ".join(value))
+def test_whatever_is_wrong_is_one_sentence(
+    toy: Toy, arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (toy.root / "other.ipynb").write_text("{}")
+    assert call(*arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"seethrough: {sentence}")
+    assert shown.err.count("\n") == 1
+    assert toy.runs == []
+    assert not (toy.root / "cache").exists()
+
+
+def test_a_wrong_cache_folder_is_named(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEETHROUGH_CACHE", str(toy.notebook))
+    assert call("cache", "info") == 2
+    assert capsys.readouterr().err.endswith("toy.ipynb', allowed is a folder\n")
+
+
+def test_run_says_what_is_not_installed(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert call("run", "toy") == 2
+    assert capsys.readouterr().err == (
+        "seethrough: run needs papermill, which is not installed: pip install 'seethrough[book]', "
+        "or use seethrough study toy, which needs no notebook machinery\n"
+    )
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    shown = capsys.readouterr()
+    assert "study" in shown.out
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("arguments", [("version",), ("list",), ("cache", "info")])
+def test_light_commands_load_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code = (
+        "import sys, os; from seethrough.cli import main\n"
+        f"try: main({list(arguments)})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'papermill', 'nbformat', 'matplotlib'} & sys.modules.keys()\n"
+        "print('heavy', heavy)"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert out.splitlines()[-1] == "heavy set()"
+
+
+def test_module_and_command_are_the_same() -> None:
+    out = subprocess.check_output([sys.executable, "-m", "seethrough", "version"], text=True)
+    assert out == f"seethrough {__version__}\n"
