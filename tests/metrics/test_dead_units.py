@@ -185,8 +185,6 @@ def test_what_cannot_be_judged_is_refused():
         activity().observe(RELU[:, :4], SPARSE[:, :4])
     with pytest.raises(ValueError, match="width must be at least 1, got 0"):
         UnitActivity.none(0)
-    with pytest.raises(ValueError, match=r"lengths \[2, 2, 1\]"):
-        made([1, 1], [1.0])
     with pytest.raises(ValueError, match="n_images must be 0 or more, got -1"):
         made([1], [1.0], n_images=-1)
     with pytest.raises(ValueError, match="fraction must be above 0, got 0"):
@@ -197,3 +195,10 @@ def test_what_cannot_be_judged_is_refused():
         dead_units.share(torch.empty(0, dtype=torch.bool))
     with pytest.raises(ValueError, match="got 0 and 50"):
         dead_units.ceiling(0, 50)
+
+
+def test_statistics_of_different_widths_are_refused(no_shape_checks):
+    with pytest.raises(ValueError, match=r"lengths \[2, 2, 1\]"):
+        made([1, 1], [1.0])
+    with pytest.raises(ValueError, match=r"shape \(B, 5\), got \(4, 5\) and \(3, 5\)"):
+        activity().observe(RELU, SPARSE[:3])

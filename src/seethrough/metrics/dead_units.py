@@ -75,7 +75,7 @@ class UnitActivity:
 
 
 def unit_activity(
-    batches: Iterable[tuple[Float[Tensor, "B M"], Float[Tensor, "B M"]]],
+    batches: Iterable[tuple[Float[Tensor, "_ M"], Float[Tensor, "_ M"]]],
 ) -> UnitActivity:
     """Return the statistics over batches of (values before, values after the sparsifier).
 
@@ -130,7 +130,8 @@ def frequency_below(activity: UnitActivity, frequency: float) -> Bool[Tensor, " 
 def layer_scale(activity: UnitActivity) -> Float64[Tensor, ""]:
     """Return the median of the largest activations of the units that fired; NaN if none did."""
     _require_usable(activity)
-    return activity.max_activation[activity.fired_count > 0].double().quantile(0.5)
+    live = torch.where(activity.fired_count > 0, activity.max_activation.double(), torch.nan)
+    return live.nanquantile(0.5)
 
 
 def maximum_below(activity: UnitActivity, fraction: float) -> Bool[Tensor, " M"]:
@@ -189,6 +190,9 @@ def ceiling(width: int, k_per_image: int) -> float:
 
     With k units kept on every image at positive values, at least k of them fire somewhere. The
     ceiling is 0 once k reaches the width.
+
+    >>> ceiling(500, 50)
+    0.9
     """
     if width < 1 or k_per_image < 0:
         raise ValueError(

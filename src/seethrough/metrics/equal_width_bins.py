@@ -25,8 +25,9 @@ def equal_width_bins(codes: Float[Tensor, "M N"], n_bins: int = 20) -> Int32[Ten
     on an edge belongs to the bin right of it, the maximum to the last bin. The bins are those of
     `np.digitize(row, np.histogram(row, n_bins)[1][:-1]) - 1` on the row in float64, bit for bit;
     codes of another precision are converted to float64 first (which is exact), so the result does
-    not depend on the precision numpy would choose for its edges. The one difference: a constant
-    row has all samples in bin 0, where numpy has all of them in some other single bin.
+    not depend on the precision numpy would choose for its edges. Where numpy gives no bins of use,
+    these are: a constant row has all samples in bin 0 (numpy: in some other single bin), and a row
+    whose range is a few rounding steps wide is cut by `np.linspace` (numpy: refused).
 
     >>> equal_width_bins(torch.tensor([[0.0, 0.9, 1.0, 2.0]]), n_bins=2)
     tensor([[0, 0, 1, 1]], dtype=torch.int32)
@@ -88,7 +89,8 @@ class EqualWidthGrid:
         with the edge itself.
         """
         last = self.edges.shape[1] - 2
-        x = codes.to(torch.float64, memory_format=torch.contiguous_format)
+        # In one pass where the precision changes; `contiguous` then has nothing to do.
+        x = codes.to(torch.float64, memory_format=torch.contiguous_format).contiguous()
         bins = torch.addcmul(self.offset - EDGE_TOLERANCE, x, self.scale).to(torch.int32)
         upper = torch.addcmul(self.offset + EDGE_TOLERANCE, x, self.scale).to(torch.int32)
         flat = (bins != upper).view(-1).nonzero()[:, 0]

@@ -33,8 +33,9 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> StudentInt
     One value gives (value, None, None, None): one run says nothing of the spread. Equal values
     give an interval of width 0.
 
-    >>> student_interval([1.0, 2.0, 3.0])
-    StudentInterval(mean=2.0, sd=1.0, low=-0.48413771175032924, high=4.484137711750329)
+    >>> mean, sd, low, high = student_interval([1.0, 2.0, 3.0])
+    >>> mean, sd, round(low, 3), round(high, 3)
+    (2.0, 1.0, -0.484, 4.484)
 
     Raises:
         ValueError: no values, NaN or an infinity among them, or `level` outside (0, 1).
@@ -45,7 +46,7 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> StudentInt
         raise ValueError("an interval needs at least one value, got none")
     if not all(math.isfinite(value) for value in numbers):
         raise ValueError(f"values must be finite, got {numbers}")
-    mean = statistics.fmean(numbers)
+    mean = statistics.mean(numbers)
     if len(numbers) == 1:
         return StudentInterval(mean, None, None, None)
     sd = statistics.stdev(numbers)
