@@ -17,7 +17,7 @@ def test_thresholds_in_names(threshold: float, tag: str) -> None:
 def test_rows_are_counted_again_from_the_codes(
     grid_result: StudyResult, grid: Parameters, store: ArtifactStore
 ) -> None:
-    """The final model, run once more over the held-out images, gives the shares of the last epoch."""
+    """The final model, run again over the held-out images, gives the shares of the last epoch."""
     runs = train_all(grid, store)
     for number, branch in enumerate(grid.branch_groups()[0]):
         row = grid_result.row(f"dead_share/{branch.name}")
