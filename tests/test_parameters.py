@@ -12,6 +12,7 @@ from seethrough.parameters import (
     ParameterError,
     assignments,
     build,
+    from_namespace,
     load,
     load_profile,
     params_folder,
@@ -199,3 +200,11 @@ def test_committed_profiles_are_valid(profile: str, study: str, values: dict[str
     assert build(cls, known) is not None  # a GPU may be asked for that is not here
     if "device" in values:
         assert values["device"].split(":")[0] in ("cpu", "cuda")
+
+
+def test_a_notebooks_variables_become_parameters() -> None:
+    variables = {**plain(Toy(width=7, seeds=(3, 4))), "np": object(), "result": 1}
+    assert from_namespace(Toy, variables) == Toy(width=7, seeds=(3, 4))
+    del variables["beta"]
+    with pytest.raises(ParameterError, match="variable beta"):
+        from_namespace(Toy, variables)

@@ -90,6 +90,19 @@ def build(cls: type[Parameters], values: Mapping[str, Any]) -> Parameters:
         raise ParameterError(_one_line(error)) from error
 
 
+def from_namespace(cls: type[Parameters], namespace: Mapping[str, Any]) -> Parameters:
+    """Return an instance of the dataclass `cls` from the variables of its fields' names.
+
+    For notebooks, whose parameters are variables: pass ``globals()``. Other variables are left
+    alone. Raises ParameterError for a field without a variable, and as `build` does.
+    """
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    missing = [name for name in names if name not in namespace]
+    if missing:
+        raise ParameterError(f"there is no variable {', '.join(missing)}, needed is one per field")
+    return build(cls, {name: namespace[name] for name in names})
+
+
 def assignments(cls: type, texts: Iterable[str]) -> dict[str, Any]:
     """Return name -> value from texts like ``width=1000`` or ``seeds=[0, 1]``.
 
