@@ -24,6 +24,8 @@ RESULTS = [f"book/executed/results/{stem}.json" for stem in RUNS]
 rule all:
     input:
         "_build/html/.complete",
+        EXECUTED,
+        RESULTS,
 
 
 rule notebook:

@@ -1,9 +1,14 @@
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 
+from seethrough.data.dsprites import load
 from seethrough.store import ArtifactStore
 from seethrough.studies.collapse_grid import Parameters
 from seethrough.studies.squeeze import train_all
+from seethrough.studies.trained_runs import announce
 
 
 def test_runs_are_trained_once(
@@ -39,3 +44,10 @@ def test_a_run_reads_back_what_was_trained(grid: Parameters, store: ArtifactStor
     with torch.no_grad():
         again = run.model.vae.decode(run.codes(k=4).means_through_code[0][:8]).sigmoid()
     assert int((again.mul(255).round() - shown.float()).abs().max()) <= 1
+
+
+def test_long_work_is_timed_first(grid: Parameters, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [replace(config, epochs=1000) for config in grid.training_configs()[:1]]
+    announce(configs, load())
+    assert re.search(r"24,000 images in all, at about [\d,]+ images/s: at most [\d.]+ min",
+                     capsys.readouterr().err)  # fmt: skip

@@ -32,6 +32,10 @@ from seethrough.models.vae_sae import VAESAE
 from seethrough.store import ArtifactStore
 
 
+WORTH_A_TRIAL = 10_000
+"""Images to train on above which a trial of two short epochs tells the time it will take."""
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """One finished training run, read back from its folder."""
@@ -93,7 +97,7 @@ def trained_runs(
     runs = []
     announced = False
     for config in configs:
-        dataset = load(config.source, official_path or None)  # type: ignore[arg-type]
+        dataset = load(config.source, official_path or None)
 
         def build(
             config: TrainingConfig, workspace: Path, dataset: FactorDataset = dataset
@@ -109,15 +113,16 @@ def trained_runs(
 
 
 def announce(configs: Sequence[TrainingConfig], dataset: FactorDataset) -> None:
-    """Say on stderr how much there is to train and, from two timed steps, for how long at most."""
+    """Say on stderr how much there is to train and, from a timed trial, for how long at most.
+
+    Work that is hardly longer than the trial is announced without one.
+    """
     passes = sum(config.n_train * config.epochs for config in configs)
-    rate = images_per_second(configs[0], dataset)
-    minutes = passes / rate / 60
-    print(
-        f"training {len(configs)} run(s), {passes:,} images in all, at about {rate:,.0f} images/s: "
-        f"at most {minutes:.1f} min (less if some runs are already stored)",
-        file=sys.stderr,
-    )
+    work = f"training {len(configs)} run(s), {passes:,} images in all"
+    if passes > WORTH_A_TRIAL:
+        rate = images_per_second(configs[0], dataset)
+        work += f", at about {rate:,.0f} images/s: at most {passes / rate / 60:.1f} min"
+    print(f"{work} (less if some runs are already stored)", file=sys.stderr)
 
 
 def images_per_second(config: TrainingConfig, dataset: FactorDataset) -> float:
