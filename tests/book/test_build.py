@@ -1,6 +1,7 @@
 """Building the book: what runs again and what does not, kills, and two builds at once."""
 
 import os
+import shutil
 import signal
 import time
 from typing import Any
@@ -49,17 +50,29 @@ def test_a_build_and_what_it_repeats(tiny_project: Any) -> None:
     assert (tiny_project.site / ".complete").stat().st_mtime_ns == built
     assert tiny_project.log.count("notebook") == 1
 
+    # The executed notebook was deleted: it runs again.
+    shutil.rmtree(tiny_project.out.parent)
+    assert tiny_project.run(BUILD, *QUICK).returncode == 0
+    assert finished(tiny_project, width=5)
+    assert tiny_project.log.count("notebook") == 2
+
+    # The site was deleted: it alone is built again.
+    shutil.rmtree(tiny_project.site.parent)
+    assert tiny_project.run(BUILD, *QUICK).returncode == 0
+    assert finished(tiny_project, width=5)
+    assert tiny_project.log.count("notebook") == 2
+
     # A page changed: the site is built again, no notebook runs.
     (tiny_project.root / "book" / "intro.md").write_text("# Intro\n\nAnother page.\n")
     assert tiny_project.run(BUILD, *QUICK).returncode == 0
     assert "Another page." in (tiny_project.site / "book" / "intro.html").read_text()
-    assert tiny_project.log.count("notebook") == 1
+    assert tiny_project.log.count("notebook") == 2
 
     # Another profile, and back: both run, what is stored is not computed again.
     for profile, width in (("smoke", 1), ("quick", 5)):
         assert tiny_project.run(BUILD, "--profile", profile).returncode == 0
         assert finished(tiny_project, width=width)
-    assert tiny_project.log.count("notebook") == 3
+    assert tiny_project.log.count("notebook") == 4
     assert tiny_project.log.count("step 0 of width 5") == 1
 
     # The study's code changed: its notebook runs again.

@@ -81,7 +81,9 @@ def test_a_failed_notebook_changes_nothing(tiny_project: Any, cell: str, reason:
     tiny_project.write_notebook(cell)
     done = tiny_project.run(EXECUTE, "toy", *FILES)
     assert done.returncode == 1
+    assert "toy failed, nothing is written" in done.stderr
     assert reason in done.stderr
+    assert "runpy" not in done.stderr  # the machinery's own frames help nobody
     assert tiny_project.out.read_text() == "as before"
     assert [path.name for path in tiny_project.out.parent.iterdir()] == ["toy.ipynb"]
 

@@ -109,6 +109,14 @@ def transport() -> str:
     return "ipc" if sys.platform == "linux" else "tcp"
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised when a cell fails, the kernel dies, or a cell takes too long."""
+    from nbclient.exceptions import CellControlSignal, DeadKernelError
+    from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
+
+    return PapermillException, DeadKernelError, CellControlSignal
+
+
 class Messages:
     """A file that passes what a kernel writes to stderr on to ours.
 
@@ -128,7 +136,7 @@ class Messages:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 with one sentence for wrong arguments."""
+    """Run the command line; return 0, 1 for a notebook that fails, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m seethrough.book.execute", description=(__doc__ or "").partition("\n")[0]
     )
@@ -149,7 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notice = f"{options.notebook} is running in another process: waiting for it"
     with held(LOCKS / f"{options.notebook}.lock", notice):
         announce(options.notebook, profile, read_timing(options.out))
-        seconds = execute(source, parameters, options.out, options.result)
+        try:
+            seconds = execute(source, parameters, options.out, options.result)
+        except failures() as error:
+            problem = f"{type(error).__name__}: {str(error).strip()}"
+            print(f"{options.notebook} failed, nothing is written\n{problem}", file=sys.stderr)
+            return 1
         timing = Timing(notebook=options.notebook, seconds=round(seconds, 1), profile=profile)
         write_timing(options.out, timing)
     print(f"{options.notebook}: {seconds:.1f} s", file=sys.stderr)

@@ -24,9 +24,9 @@ class SqueezeParameters:
     """rendered (our renderer, no download) or official (the published file)."""
     official_path: str = ""
     """Path of the published npz; read for the source official only."""
-    n_train: int = 128
+    n_train: int = 64
     """Training images per seed."""
-    n_heldout: int = 128
+    n_heldout: int = 64
     """Held-out images per seed: every measurement is made on them."""
     schedule: str = "linear"
     """Shape of the squeeze: linear, cosine or constant (k_end throughout)."""

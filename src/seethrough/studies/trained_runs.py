@@ -31,7 +31,6 @@ from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import VAESAE
 from seethrough.store import ArtifactStore
 
-
 WORTH_A_TRIAL = 10_000
 """Images to train on above which a trial of two short epochs tells the time it will take."""
 
