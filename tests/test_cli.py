@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from nbclient.exceptions import DeadKernelError
 
 from seethrough import __version__, cli, studies
 from seethrough.cli import main
@@ -111,6 +112,11 @@ def test_study(
     assert capsys.readouterr().out == "result.json\n"
 
 
+def test_study_writes_to_the_runs_by_default(toy: Toy) -> None:
+    assert call("study", "toy") == 0
+    assert StudyResult.read(toy.root / "results" / "runs" / "toy.json").study == "toy"
+
+
 @pytest.mark.parametrize("name", ["toy", "notebooks/toy.ipynb"])
 def test_run_hands_notebook_and_parameters_on(
     toy: Toy, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -132,6 +138,17 @@ def test_run_hands_notebook_and_parameters_on(
     )
     assert store.root == toy.root / "cache"
     assert capsys.readouterr().out == f"1.2 s\n{out}\n{result}\n"
+
+
+def test_a_failed_notebook_ends_with_one_and_without_our_frames(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def execute(*arguments: Any) -> float:
+        raise DeadKernelError("Kernel died")
+
+    monkeypatch.setattr("seethrough.book.execute.execute", execute)
+    assert call("run", "toy") == 1
+    assert capsys.readouterr().err == "toy failed, nothing is written\nKernel died\n"
 
 
 def test_cache(
@@ -199,7 +216,7 @@ WRONG = [
         "parameter 'widht' is unknown (did you mean width?), allowed",
     ),
     (("run", "toy", "--out", "x.txt"), "--out is 'x.txt', allowed is a file name ending in .ipynb"),
-    (("study", "toy"), "Missing option '--out'"),
+    (("study",), "Missing argument 'name'; allowed after 'seethrough study' are NAME, --parameter"),
     (("study", "toy", "--out"), "Option '--out' requires an argument"),
     (
         ("study", "toi", "--out", "x.json"),

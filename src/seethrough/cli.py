@@ -101,10 +101,14 @@ def run(
                 f"run needs {package}, which is not installed: pip install 'seethrough[book]', or "
                 f"use seethrough study {source.stem}, which needs no notebook machinery"
             )
-    from seethrough.book.execute import execute
+    from seethrough.book.execute import execute, failures
 
     result = target.with_suffix(".json")
-    seconds = execute(source, parameters, target, result, store)
+    try:
+        seconds = execute(source, parameters, target, result, store)
+    except failures() as error:
+        print(f"{source.stem} failed, nothing is written\n{str(error).strip()}", file=sys.stderr)
+        raise typer.Exit(1) from error
     print(f"{seconds:.1f} s\n{target}\n{result}")
 
 
@@ -122,13 +126,15 @@ def list_() -> None:
 @app.command()
 def study(
     name: Annotated[str, typer.Argument(help="Name of a study, see seethrough list.")],
-    out: Annotated[Path, typer.Option(help="Result file to write (.json).")],
-    profile: Profile = None,
     parameter: Assignment = None,
+    profile: Profile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Result file; results/runs/NAME.json by default.")
+    ] = None,
 ) -> None:
     """Compute a study without any notebook and write its results as JSON."""
     parameters = chosen_parameters(name, profile, parameter or [])
-    target = output_path(out, ".json")
+    target = output_path(out or _runs_folder() / f"{name}.json", ".json")
     store = open_store()
     studies.get(name).load().run(parameters, store).write(target)
     print(target)

@@ -33,6 +33,7 @@ def finished(project: Any, width: int) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_build_and_what_it_repeats(tiny_project: Any) -> None:
     first = tiny_project.run(BUILD, *QUICK)
     assert first.returncode == 0, first.stderr
@@ -83,6 +84,7 @@ def test_a_build_and_what_it_repeats(tiny_project: Any) -> None:
     assert tiny_project.log.count("step 0 of width 5") == 2
 
 
+@pytest.mark.slow
 def test_a_faulty_page_leaves_the_old_site(tiny_project: Any) -> None:
     assert tiny_project.run(BUILD, *QUICK).returncode == 0
     intro = tiny_project.root / "book" / "intro.md"
@@ -150,6 +152,7 @@ def test_a_build_killed_in_a_notebook(tiny_project: Any, victims: str) -> None:
     assert steps == [f"step {i} of width 5" for i in range(3)]  # none is repeated
 
 
+@pytest.mark.slow
 def test_a_build_killed_in_the_site(tiny_project: Any) -> None:
     assert tiny_project.run(BUILD, *QUICK).returncode == 0
     (tiny_project.root / "book" / "intro.md").write_text("# Intro\n\nAnother page.\n")

@@ -41,7 +41,10 @@ def test_notebook_results_and_timing_are_written(tiny_project: Any, tmp_path: Pa
     spec = tmp_path / "data" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
-    done = tiny_project.run(EXECUTE, "toy", *QUICK, *FILES, JUPYTER_DATA_DIR=str(tmp_path / "data"))
+    # A temporary folder whose path is too long for sockets.
+    (tmp_path / ("long" * 20)).mkdir()
+    odd = {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path / ("long" * 20))}
+    done = tiny_project.run(EXECUTE, "toy", *QUICK, *FILES, **odd)
     assert done.returncode == 0, done.stderr
     assert outputs(tiny_project.out) == ["mean 4.0\n"]
     result = StudyResult.read(tiny_project.result)

@@ -62,7 +62,7 @@ def run_notebook(source: Path, parameters: Any = None) -> Any:
 
     # As a node, for papermill fills in braces in a path.
     notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
-    with kernel_of_this_interpreter(getattr(parameters, "threads", 1)):
+    with kernel_of_this_interpreter(getattr(parameters, "threads", 1)) as folder:
         return execute_notebook(
             notebook,
             None,
@@ -70,13 +70,16 @@ def run_notebook(source: Path, parameters: Any = None) -> Any:
             kernel_name="python3",
             progress_bar=False,
             stderr_file=Messages(),
-            config=Config({"KernelManager": {"transport": transport()}}),
+            config=Config({"KernelManager": {"transport": transport(folder)}}),
         )
 
 
 @contextmanager
-def kernel_of_this_interpreter(threads: int) -> Iterator[None]:
-    """Make ``python3`` this interpreter with `threads` threads, whatever else is installed."""
+def kernel_of_this_interpreter(threads: int) -> Iterator[str]:
+    """Make ``python3`` this interpreter with `threads` threads, whatever else is installed.
+
+    Yields the folder for the kernel's files.
+    """
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         # Quiet: the kernel logs an error when it is told to stop.
         quiet = "--log-level=CRITICAL"
@@ -93,7 +96,7 @@ def kernel_of_this_interpreter(threads: int) -> Iterator[None]:
         before = {name: os.environ.get(name) for name in changes}
         os.environ.update(changes)
         try:
-            yield
+            yield folder
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None)
@@ -101,12 +104,14 @@ def kernel_of_this_interpreter(threads: int) -> Iterator[None]:
                     os.environ[name] = value
 
 
-def transport() -> str:
-    """Return how to talk to kernels: sockets in a folder on Linux, where they are sure to work.
+def transport(folder: str) -> str:
+    """Return how to talk to a kernel: by sockets in `folder` on Linux, else by TCP.
 
-    Parallel starts can collide on TCP ports, and TCP is open to other users of the machine.
+    Parallel starts can collide on TCP ports, and TCP is open to other users of the machine. The
+    path of a socket may have 107 bytes, of which the kernel's own name needs 57.
     """
-    return "ipc" if sys.platform == "linux" else "tcp"
+    short = len(os.fsencode(folder)) <= 50
+    return "ipc" if sys.platform == "linux" and short else "tcp"
 
 
 def failures() -> tuple[type[Exception], ...]:

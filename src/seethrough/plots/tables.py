@@ -14,10 +14,10 @@ def percent(row: Row | None, digits: int = 0) -> str:
     """Return a share as `34 % (31 to 38)`: mean and 95 % interval, a dash for no row."""
     if row is None:
         return "–"
-    mean = f"{100 * row.mean:.{digits}f}{_NO_BREAK}%"
     if row.low is None or row.high is None:
-        return f"{mean} (one seed)"
-    return f"{mean} ({100 * row.low:.{digits}f} to {100 * row.high:.{digits}f})"
+        return f"{_rounded(100 * row.mean, digits)}{_NO_BREAK}% (one seed)"
+    mean, low, high = (_rounded(100 * share, digits) for share in (row.mean, row.low, row.high))
+    return f"{mean}{_NO_BREAK}% ({low} to {high})"
 
 
 def number(row: Row | None, digits: int) -> str:
@@ -26,9 +26,12 @@ def number(row: Row | None, digits: int) -> str:
         return "–"
     if row.low is None or row.high is None:
         return f"{row.mean:.{digits}f} (one seed)"
-    # adding 0 turns a rounded -0.00 into 0.00
-    mean, low, high = (round(value, digits) + 0.0 for value in (row.mean, row.low, row.high))
-    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    mean, low, high = (_rounded(value, digits) for value in (row.mean, row.low, row.high))
+    return f"{mean} ({low} to {high})"
+
+
+def _rounded(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # adding 0 turns -0 into 0
 
 
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Markdown:
