@@ -1,5 +1,6 @@
 """The Makefile: its own help, and what it says when Python is missing."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,8 +14,15 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # These tests themselves run below `make test`, which tells its children that they are nested.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
-        ["make", *arguments], cwd=checkout_root(), capture_output=True, text=True, timeout=60
+        ["make", *arguments],
+        cwd=checkout_root(),
+        env=plain,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
