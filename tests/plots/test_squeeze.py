@@ -55,6 +55,12 @@ def test_dead_by_epoch_draws_the_results_numbers(result: StudyResult) -> None:
     assert set(drawn["paper, k = 50"]) == {0.344}
 
 
+def test_shares_are_never_drawn_above_all(result: StudyResult) -> None:
+    right = squeeze.dead_by_epoch(result, CELL, paper=None).axes[1]
+    assert right.get_ylim()[0] == 0
+    assert right.get_ylim()[1] <= 1
+
+
 def test_mig_draws_every_control(result: StudyResult) -> None:
     figure = squeeze.mig_by_epoch(result, CELL)
     labels = [line.get_label() for axes in figure.axes for line in axes.lines]

@@ -36,7 +36,10 @@ def draw_curve(axes: Axes, curve: Series, label: str, color: str | None = None) 
 
 
 def percent_axis(axes: Axes, label: str) -> None:
-    """Write the vertical axis in per cent, from zero."""
+    """Write the vertical axis in per cent, from zero to at most 100 %.
+
+    An interval over few seeds can reach beyond what a share can be; the axis does not.
+    """
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.set_ylabel(label)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
