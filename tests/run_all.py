@@ -1,6 +1,6 @@
 """Everything that must pass, in one sequence that stops at the first failure; see `make test`.
 
-1. The tests of the code.
+1. The tests of the code, and the examples in its docstrings.
 2. Every notebook as it stands, at the smoke scale, its tables compared with the saved ones.
 3. The book at the smoke scale, from a copy of the working tree: strict build and gates.
 4. That book in a browser, where chromium and chromedriver are installed.
@@ -54,9 +54,10 @@ def main() -> None:
     os.environ["SEETHROUGH_CACHE"] = str(work / "cache")
     step(
         "tests of the code",
-        (*PYTEST, "-q", "-m", "not browser", *WORKERS, "--dist", "worksteal", "tests"),
+        (*PYTEST, "-q", "-m", "not browser", *WORKERS, "--dist", "worksteal",
+         "--doctest-modules", "tests", "src/seethrough/data", "src/seethrough/metrics"),
         OMP_NUM_THREADS="1",
-    )
+    )  # fmt: skip
     # The options of the code's tests concern imports and warnings, neither of which happen here.
     step(
         "notebooks",
