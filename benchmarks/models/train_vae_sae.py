@@ -14,8 +14,8 @@ from dataclasses import replace
 import torch
 
 from seethrough.data.dsprites import load
-from seethrough.models.allocator import keep_freed_memory
-from seethrough.models.initialise import generator_for
+from seethrough.training.allocator import keep_freed_memory
+from seethrough.training.initialise import generator_for
 from seethrough.models.train_vae_sae import make_optimizer, split_images, thread_count, train_epoch
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae import VAE, negative_elbo, sample_latents

@@ -4,7 +4,7 @@ import pytest
 
 from seethrough.data.dsprites import load
 from seethrough.data.factor_dataset import FactorDataset
-from seethrough.models.schedule import LinearSchedule
+from seethrough.autoencoders.schedule import LinearSchedule
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import Branch
 

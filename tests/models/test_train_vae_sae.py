@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from seethrough.data.factor_dataset import FactorDataset
-from seethrough.models.history import History
-from seethrough.models.initialise import generator_for
+from seethrough.training.history import History
+from seethrough.training.initialise import generator_for
 from seethrough.models.train_vae_sae import (
     HISTORY_FILE,
     MODEL_FILE,
@@ -128,7 +128,7 @@ def test_killed_and_resumed_gives_the_same_bytes(
         f"""
         from pathlib import Path
         from seethrough.data.dsprites import load
-        from seethrough.models.schedule import LinearSchedule
+        from seethrough.autoencoders.schedule import LinearSchedule
         from seethrough.models.train_vae_sae import train
         from seethrough.models.training_config import TrainingConfig
         from seethrough.models.vae_sae import Branch

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from seethrough.models.schedule import ConstantSchedule, LinearSchedule
+from seethrough.autoencoders.schedule import ConstantSchedule, LinearSchedule
 from seethrough.models.training_config import TrainingConfig, check_device
 from seethrough.models.vae_sae import Branch
 

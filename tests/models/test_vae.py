@@ -1,7 +1,7 @@
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from seethrough.models.initialise import generator_for
+from seethrough.training.initialise import generator_for
 from seethrough.models.vae import VAE, negative_elbo, sample_latents
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seethrough.models.initialise import generator_for
+from seethrough.training.initialise import generator_for
 from seethrough.models.vae_sae import VAESAE, Branch, check_branches
 
 SIDE = (Branch(position="beside", width=30), Branch(position="latent", width=20))

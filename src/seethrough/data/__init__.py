@@ -1,7 +1,7 @@
 """Datasets of images made from known factors."""
 
-from seethrough.data.dsprites_official import OfficialFileError
 from seethrough.data.factor_dataset import FactorDataset
+from seethrough.data.official_file import OfficialFileError
 from seethrough.data.packed_images import PackedDataset, pack_images, unpack_images
 
 __all__ = [

@@ -32,7 +32,7 @@ from seethrough.data.dsprites_factors import (
 )
 from seethrough.data.dsprites_official import read_official
 from seethrough.data.factor_dataset import FactorDataset, require_classes
-from seethrough.data.packed_images import PackedDataset, pack_images
+from seethrough.data.packed_images import PackedDataset, pack_images, with_bits
 
 RENDERED_NAME = "dSprites (re-rendered)"
 SOURCES = ("rendered", "official")
@@ -169,14 +169,7 @@ def render_all_packed(device: torch.device | str = "cpu") -> PackedDataset:
         for some in torch.split(index, PACKING_CHUNK):
             bits[some] = pack_images(rendered.images(some))
             bar.update(len(some))
-    return PackedDataset(
-        name=rendered.name,
-        factor_names=rendered.factor_names,
-        factor_sizes=rendered.factor_sizes,
-        factor_values=rendered.factor_values,
-        image_shape=rendered.image_shape,
-        bits=bits,
-    )
+    return with_bits(rendered, bits)
 
 
 def _draw(

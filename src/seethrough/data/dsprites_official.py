@@ -32,17 +32,20 @@ from seethrough.data.dsprites_factors import (
     FACTOR_VALUES,
     IMAGE_SHAPE,
 )
-from seethrough.data.packed_images import PackedDataset, pack_images
+from seethrough.data.official_file import (
+    INSTEAD,
+    OfficialFileError,
+    file_checksum,
+    require_checksum,
+    require_file,
+)
+from seethrough.data.packed_images import PackedDataset, pack_images, with_bits
 
-HASH_BLOCK_BYTES = 1 << 20
+PUBLISHED = "the dSprites file published in 2017, dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 # Images decompressed at once: 16 MB.
 IMAGES_PER_BLOCK = 4096
 # The published values are decimal fractions and multiples of pi stored in float64.
 VALUE_TOLERANCE = 1e-6
-
-
-class OfficialFileError(ValueError):
-    """A published file that failed a check; the message is one sentence saying which."""
 
 
 @runtime_checkable
@@ -102,8 +105,7 @@ def read_official(
         OfficialFileError: the file fails a check; the sentence names the file and the check.
     """
     path = Path(path)
-    if not path.is_file():
-        raise OfficialFileError(f"{path} does not exist or is not a file.")
+    require_file(path, PUBLISHED)
     with _readable(path), zipfile.ZipFile(path) as archive:
         _check_members(path, archive, specification)
         _check_headers(path, archive, specification)
@@ -111,23 +113,13 @@ def read_official(
         _check_classes(path, archive, specification)
         _check_values(path, archive, specification)
         bits = _read_images(path, archive, specification)
-    return PackedDataset(
-        name=specification.name,
-        factor_names=specification.factor_names,
-        factor_sizes=specification.factor_sizes,
-        factor_values=specification.factor_values,
-        image_shape=specification.image_shape,
-        bits=bits,
-    )
+    return with_bits(specification, bits)
 
 
 def git_blob_id(path: Path) -> str:
     """Return git's identifier of a file's content: sha1 of "blob <bytes>", zero byte, content."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_checksum(path, digest)
 
 
 @contextmanager
@@ -138,7 +130,7 @@ def _readable(path: Path) -> Iterator[None]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise OfficialFileError(
             f"{path} is not a complete zip archive: it is truncated, damaged or another kind of "
-            f"file ({error})."
+            f"file ({error}); expected {PUBLISHED}; {INSTEAD}."
         ) from error
 
 
@@ -165,12 +157,7 @@ def _check_headers(path: Path, archive: zipfile.ZipFile, spec: OfficialSpecifica
 
 
 def _check_blob_id(path: Path, spec: OfficialSpecification) -> None:
-    found = git_blob_id(path)
-    if found != spec.blob_id:
-        raise OfficialFileError(
-            f"{path} has the checksum {found} (git blob id), expected {spec.blob_id}: "
-            f"it is not the published file, byte for byte."
-        )
+    require_checksum(path, git_blob_id(path), spec.blob_id, "git blob id", PUBLISHED)
 
 
 def _check_classes(path: Path, archive: zipfile.ZipFile, spec: OfficialSpecification) -> None:

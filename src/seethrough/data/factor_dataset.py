@@ -2,10 +2,36 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
+
+
+@runtime_checkable
+class Description(Protocol):
+    """What is known of a factor dataset without its images (see `FactorDataset`)."""
+
+    @property
+    def name(self) -> str:
+        """Return the name to print beside results."""
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Return the factors, slowest first."""
+
+    @property
+    def factor_sizes(self) -> tuple[int, ...]:
+        """Return the number of classes of each factor."""
+
+    @property
+    def factor_values(self) -> tuple[tuple[float, ...], ...]:
+        """Return the physical value of each class of each factor."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return channels, height, width."""
 
 
 class FactorDataset(ABC):

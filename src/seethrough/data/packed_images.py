@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from seethrough.data.factor_dataset import FactorDataset
+from seethrough.data.factor_dataset import Description, FactorDataset
 
 # As a little-endian number, eight pixels of 0 or 1 times this constant have their bits gathered in
 # the highest byte, first pixel highest: bit 8i moves to 63 - i, and no two products overlap.
@@ -88,6 +88,22 @@ class PackedDataset(FactorDataset):
         self.require_indices(index)
         rows = self.bits[index.to(self.bits.device)].to(index.device)
         return unpack_images(rows, self.image_shape)
+
+
+def with_bits(description: Description, bits: UInt8[Tensor, "N bytes"]) -> PackedDataset:
+    """Return the dataset of this description whose images are these bits.
+
+    Raises:
+        ValueError: bits of another number of images, or of another image size.
+    """
+    return PackedDataset(
+        name=description.name,
+        factor_names=description.factor_names,
+        factor_sizes=description.factor_sizes,
+        factor_values=description.factor_values,
+        image_shape=description.image_shape,
+        bits=bits,
+    )
 
 
 def _require_whole_bytes(n_pixels: int) -> None:

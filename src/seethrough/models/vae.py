@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seethrough.models.initialise import reset_parameters
+from seethrough.training.initialise import reset_parameters
 
 D_HIDDEN = 256
 N_LATENTS = 10

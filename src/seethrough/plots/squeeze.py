@@ -6,14 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity, never_active, share
+from seethrough.plots.pictures import GAP, draw_strip, picture_grid
 from seethrough.plots.style import (
     ALIVE,
     BY_RELU,
@@ -26,8 +24,6 @@ from seethrough.plots.style import (
 from seethrough.results import Row, StudyResult
 from seethrough.studies.trained_runs import TrainedRun
 
-_GAP = 3
-"""White pixels between two images of a strip."""
 _COLUMNS = 50
 """Units in one row of a map."""
 IntArray = npt.NDArray[np.intp]
@@ -148,29 +144,6 @@ def reconstructions(run: TrainedRun, ks: Sequence[int], n: int = 8) -> Figure:
     return picture_grid([images for _, images in shown], [label for label, _ in shown])
 
 
-def picture_grid(rows: Sequence[Float[Tensor, "_ _ H W"]], labels: Sequence[str]) -> Figure:
-    """Draw rows of images in [0, 1], one label per row."""
-    figure, _ = new_figure(1, 0.92 * len(rows), 7.0)
-    figure.clear()
-    for axes, images, label in zip(
-        figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, labels, strict=True
-    ):
-        draw_strip(axes, images, label)
-    return figure
-
-
-def draw_strip(axes: Axes, images: Float[Tensor, "P C H W"], label: str) -> None:
-    """Draw images in [0, 1] side by side in one axes, with a label to their left."""
-    padded = F.pad(images, (0, _GAP, 0, 0), value=1.0)  # [P C H W+gap]
-    strip = torch.cat(list(padded), dim=2)[..., :-_GAP]  # [C H P*(W+gap)-gap]
-    array = strip.permute(1, 2, 0).numpy()
-    axes.imshow(array[..., 0] if array.shape[2] == 1 else array, vmin=0, vmax=1)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.set_frame_on(False)
-    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-
-
 def live_features(run: TrainedRun, n_units: int = 8, n_images: int = 3) -> Figure:
     """Draw what live units respond to: the most active held-out images and their weighted mean.
 
@@ -191,7 +164,7 @@ def live_features(run: TrainedRun, n_units: int = 8, n_images: int = 3) -> Figur
         [means / means.amax((1, 2, 3), keepdim=True), *[pixels[row] for row in tops]],
         ["mean", *[f"top {rank}" for rank in range(1, len(tops) + 1)]],
     )
-    step = pixels.shape[-1] + _GAP
+    step = pixels.shape[-1] + GAP
     for column, unit in enumerate(units.tolist()):
         figure.axes[0].text(
             column * step + step / 2, -4, f"{100 * float(frequency[unit]):.1f} %",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seethrough.models.schedule import make_schedule
+from seethrough.autoencoders.schedule import make_schedule
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import Branch
 from seethrough.provenance import collect

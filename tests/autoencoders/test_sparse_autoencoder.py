@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethrough.models.initialise import generator_for
-from seethrough.models.sparse_autoencoder import SparseAutoencoder, top_k, unexplained_variance
+from seethrough.training.initialise import generator_for
+from seethrough.autoencoders.sparse_autoencoder import SparseAutoencoder, top_k, unexplained_variance
 
 
 def test_top_k_worked_by_hand() -> None:

@@ -1,7 +1,7 @@
-"""A Top-k sparse autoencoder (SAE) with an overcomplete dictionary.
+"""A sparse autoencoder (SAE) with an overcomplete dictionary.
 
 Symbols: x input (B D), r ReLU code (B M) = relu(W_enc (x - b_pre) + b_enc), z sparse code (B M) =
-r with all but its k largest entries set to 0, x_hat = z W_dec + b_pre.
+r after the sparsifier, x_hat = z W_dec + b_pre.
 
 The start is tied: rows of W_enc have unit norm, W_dec has the same directions, and b_pre is 0, as
 in {cite:t}`gao2024scaling` without its median start. Rows of W_dec have norm min(1, 2 D / M): about
@@ -12,30 +12,37 @@ auxiliary loss revives units: this is the plain design whose collapse is under t
 our assumption; the abstract gives none.
 """
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def top_k(relu_code: Float[Tensor, "B M"], k: int) -> Float[Tensor, "B M"]:
-    """Return the code with all but the k largest entries of each row set to 0.
+@dataclass(frozen=True, slots=True)
+class SparseOutput:
+    """What one sparse layer computes from a batch."""
 
-    k is per sample; k >= M returns the code as it is. Of equal entries torch.topk picks which stay.
-    A kept entry may itself be 0 and then counts as silent everywhere in this project. Gradients
-    reach kept entries only.
-    """
-    if k < 1:
-        raise ValueError(f"k is {k}, allowed is a count of at least 1")
-    if k >= relu_code.shape[1]:
-        return relu_code
-    values, positions = relu_code.topk(k, dim=1, sorted=False)  # both [B K]
-    return torch.zeros_like(relu_code).scatter(1, positions, values)
+    inputs: Tensor
+    """What is to be reconstructed, detached, [B D]."""
+    relu_code: Tensor
+    """Code before the sparsifier, [B M], non-negative."""
+    code: Tensor
+    """Code after the sparsifier, [B M], non-negative."""
+    reconstruction: Tensor
+    """Reconstruction of the inputs, [B D]."""
+
+    def unexplained(self) -> Tensor:
+        """Return the batch's fraction of variance unexplained, 0-dim."""
+        return unexplained_variance(self.reconstruction, self.inputs)
 
 
 class SparseAutoencoder(nn.Module):
     """Sparse autoencoder with `width` units on inputs of `d_input`; see the module's docstring."""
 
-    def __init__(self, d_input: int, width: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, d_input: int, width: int, sparsifier: nn.Module, generator: torch.Generator
+    ) -> None:
         """Draw directions from `generator` (on the CPU) for encoder and decoder alike."""
         super().__init__()
         rows = torch.randn(width, d_input, generator=generator)
@@ -44,6 +51,7 @@ class SparseAutoencoder(nn.Module):
         self.b_enc = nn.Parameter(torch.zeros(width))
         self.W_dec = nn.Parameter(min(1.0, 2 * d_input / width) * rows)
         self.b_pre = nn.Parameter(torch.zeros(d_input))
+        self.sparsifier = sparsifier
 
     def relu_code(self, inputs: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:
         """Return the code before the sparsifier, non-negative."""
@@ -53,6 +61,12 @@ class SparseAutoencoder(nn.Module):
     def decode(self, code: Float[Tensor, "B M"]) -> Float[Tensor, "B D"]:
         """Return the input's reconstruction."""
         return torch.addmm(self.b_pre, code, self.W_dec)
+
+    def forward(self, inputs: Float[Tensor, "B D"], level: float) -> SparseOutput:
+        """Return codes and reconstruction at the sparsifier's level (k, or lambda)."""
+        relu_code = self.relu_code(inputs)
+        code = self.sparsifier(relu_code, level)
+        return SparseOutput(inputs.detach(), relu_code, code, self.decode(code))
 
 
 def unexplained_variance(

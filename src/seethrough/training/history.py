@@ -1,9 +1,9 @@
-"""What a training run measured on held-out images after every epoch."""
+"""What a training run measured on held-out images, epoch by epoch."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity
@@ -13,8 +13,9 @@ from seethrough.metrics.dead_units import UnitActivity
 class History:
     """Measurements by epoch, held as named tensors whose first dimension is the epoch.
 
-    `scalars`: float64 [E] each. `units`: per branch `relu_count`, `fired_count` (int64) and
-    `max_activation` (float32), each [E M]. `pictures`: uint8 [E P C H W], values 0 to 255.
+    `scalars`: float64 [E] each; NaN where an epoch was not measured, as scores are not after every
+    epoch. `units/...`: `relu_count`, `fired_count` (int64) and `max_activation` (float32) of a
+    sparse layer's units, each [E M].
     """
 
     n_heldout: int
@@ -22,7 +23,7 @@ class History:
     scalars: dict[str, list[float]] = field(default_factory=dict)
     """Name to one number per epoch."""
     tensors: dict[str, list[Tensor]] = field(default_factory=dict)
-    """Name to one tensor per epoch: `units/...` and `pictures/...`."""
+    """Name to one tensor per epoch."""
 
     @property
     def epochs(self) -> int:
@@ -30,31 +31,38 @@ class History:
         return len(next(iter(self.scalars.values()), []))
 
     def append(self, scalars: dict[str, float], tensors: dict[str, Tensor]) -> None:
-        """Add one epoch's measurements; the names must be those of the epochs before."""
-        if self.epochs and (scalars.keys() != self.scalars.keys()):
-            raise ValueError("an epoch must measure what the epochs before it measured")
-        for name, number in scalars.items():
-            self.scalars.setdefault(name, []).append(number)
+        """Add one epoch's measurements; a scalar that is missing now or before is NaN there.
+
+        Tensors are kept for the epochs that bring them.
+        """
+        before = self.epochs
+        for name in self.scalars.keys() | scalars.keys():
+            numbers = self.scalars.setdefault(name, [math.nan] * before)
+            numbers.append(scalars.get(name, math.nan))
         for name, tensor in tensors.items():
             self.tensors.setdefault(name, []).append(tensor.cpu())
 
-    def scalar(self, name: str) -> Float[Tensor, " E"]:
-        """Return one measurement by epoch, float64."""
-        return torch.tensor(self.scalars[name], dtype=torch.float64)
+    def measured(self, name: str) -> tuple[list[int], list[float]]:
+        """Return the epochs (from 1) at which a scalar was measured, and its values there."""
+        pairs = [(e, x) for e, x in enumerate(self.scalars[name], 1) if not math.isnan(x)]
+        return [epoch for epoch, _ in pairs], [number for _, number in pairs]
 
-    def activity(self, branch: str, epoch: int) -> UnitActivity:
-        """Return a branch's unit statistics after one epoch, counted from 1; -1 is the last."""
+    def activity(self, epoch: int) -> UnitActivity:
+        """Return the units' statistics after one epoch, counted from 1; -1 is the last."""
         index = epoch if epoch < 0 else epoch - 1
         return UnitActivity(
             n_images=self.n_heldout,
-            relu_count=self.tensors[f"units/{branch}/relu_count"][index],
-            fired_count=self.tensors[f"units/{branch}/fired_count"][index],
-            max_activation=self.tensors[f"units/{branch}/max_activation"][index],
+            relu_count=self.tensors["units/relu_count"][index],
+            fired_count=self.tensors["units/fired_count"][index],
+            max_activation=self.tensors["units/max_activation"][index],
         )
 
     def state(self) -> dict[str, Tensor]:
         """Return everything as one flat dictionary of contiguous tensors, ready to be saved."""
-        packed = {f"scalars/{name}": self.scalar(name) for name in self.scalars}
+        packed = {
+            f"scalars/{name}": torch.tensor(numbers, dtype=torch.float64)
+            for name, numbers in self.scalars.items()
+        }
         packed |= {name: torch.stack(per_epoch) for name, per_epoch in self.tensors.items()}
         packed["n_heldout"] = torch.tensor(self.n_heldout)
         return packed

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethrough.models.schedule import (
+from seethrough.autoencoders.schedule import (
     ConstantSchedule,
     CosineSchedule,
     LinearSchedule,

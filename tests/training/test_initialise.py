@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from seethrough.models.initialise import derive_seed, generator_for, reset_parameters
+from seethrough.training.initialise import derive_seed, generator_for, reset_parameters
 
 
 def test_purposes_give_unrelated_seeds() -> None:

@@ -1,0 +1,1 @@
+"""Sparse autoencoders on given activations: sparsifiers, starts, remedies against dead units."""

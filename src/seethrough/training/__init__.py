@@ -1,0 +1,1 @@
+"""What every training loop here shares: seeds, measurements by epoch, checkpoints, memory."""
