@@ -1,65 +1,55 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seethrough.autoencoders.schedule import (
-    ConstantSchedule,
-    CosineSchedule,
-    LinearSchedule,
-    make_schedule,
-)
+from seethrough.autoencoders.schedule import SHAPES, check_shape, share_done
 
 
 def test_linear_worked_by_hand() -> None:
-    # 500 to 50 over 4 epochs: steps of 450 / 3 = 150
-    schedule = LinearSchedule(start=500, end=50)
-    assert [schedule.k_at(epoch, 4) for epoch in (1, 2, 3, 4)] == [500, 350, 200, 50]
+    # 4 epochs are 3 equal steps
+    assert [share_done("linear", epoch, 4) for epoch in (1, 2, 3, 4)] == [0, 1 / 3, 2 / 3, 1]
 
 
 def test_cosine_worked_by_hand() -> None:
-    # halfway the cosine is 0, so k is the mean of both ends: (500 + 50) / 2 = 275
-    schedule = CosineSchedule(start=500, end=50)
-    assert [schedule.k_at(epoch, 3) for epoch in (1, 2, 3)] == [500, 275, 50]
+    # (1 - cos(pi p)) / 2 at p = 0, 1/3, 1/2, 2/3, 1: cosines 1, 1/2, 0, -1/2, -1
+    shares = [share_done("cosine", epoch, 7) for epoch in (1, 3, 4, 5, 7)]
+    assert shares == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
-def test_constant_never_moves() -> None:
-    assert {ConstantSchedule(k=50).k_at(epoch, 7) for epoch in range(1, 30)} == {50}
+def test_constant_is_done_from_the_first_epoch_on() -> None:
+    assert {share_done("constant", epoch, 7) for epoch in range(1, 30)} == {1}
 
 
-@pytest.mark.parametrize("shape", ["linear", "cosine", "constant"])
-def test_epochs_past_the_schedule_keep_its_end(shape: str) -> None:
-    schedule = make_schedule(shape, 500, 50)
-    assert schedule.k_at(50, 50) == schedule.k_at(51, 50) == schedule.k_at(150, 50) == 50
+@pytest.mark.parametrize("shape", SHAPES)
+def test_epochs_past_the_squeeze_keep_its_end(shape: str) -> None:
+    assert {share_done(shape, epoch, 50) for epoch in (50, 51, 150)} == {1}
 
 
-def test_one_epoch_is_the_end() -> None:
-    assert make_schedule("linear", 500, 50).k_at(1, 1) == 50
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_squeeze_of_one_epoch_is_done_in_it(shape: str) -> None:
+    assert share_done(shape, 1, 1) == share_done(shape, 2, 1) == 1
 
 
-@given(
-    shape=st.sampled_from(["linear", "cosine"]),
-    end=st.integers(1, 400),
-    above=st.integers(0, 2000),
-    epochs=st.integers(2, 80),
-)
-def test_never_rises_and_stays_between_its_ends(
-    shape: str, end: int, above: int, epochs: int
-) -> None:
-    schedule = make_schedule(shape, end + above, end)
-    ks = [schedule.k_at(epoch, epochs) for epoch in range(1, epochs + 1)]
-    assert ks == sorted(ks, reverse=True)
-    assert (ks[0], ks[-1]) == (end + above, end)
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(shape=st.sampled_from(("linear", "cosine")), epochs=st.integers(2, 80))
+def test_never_falls_and_goes_from_0_to_1(shape: str, epochs: int) -> None:
+    shares = [share_done(shape, epoch, epochs) for epoch in range(1, epochs + 1)]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    back = [1 - share for share in reversed(shares)]
+    assert shares == pytest.approx(back)  # the second half mirrors the first
 
 
-@pytest.mark.parametrize(
-    ("shape", "start", "end", "named"),
-    [("step", 500, 50, "step"), ("linear", 500, 0, "0"), ("linear", 40, 50, "40")],
-)
-def test_wrong_values_are_named(shape: str, start: int, end: int, named: str) -> None:
+def test_an_unknown_shape_is_named() -> None:
+    named = "^schedule is 'step', allowed are linear, cosine, constant$"
     with pytest.raises(ValueError, match=named):
-        make_schedule(shape, start, end)
+        check_shape("step")
+    with pytest.raises(ValueError, match=named):
+        share_done("step", 1, 10)
 
 
-def test_epochs_count_from_one() -> None:
-    with pytest.raises(ValueError, match="count from 1"):
-        ConstantSchedule().k_at(0, 10)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("epoch", "epochs"), [(0, 10), (-1, 10), (1, 0)])
+def test_epochs_count_from_one(shape: str, epoch: int, epochs: int) -> None:
+    with pytest.raises(ValueError, match=f"^epoch {epoch} of {epochs}: both count from 1$"):
+        share_done(shape, epoch, epochs)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from seethrough.data import OfficialFileError, catalogue
+from seethrough.data import OfficialFileError, catalogue, shapes3d
+from seethrough.data.shapes3d_factors import FACTOR_SIZES
 
 DSPRITES_NAMES = [name for name in catalogue.NAMES if name.startswith("dsprites")]
 SHAPES3D_NAMES = [name for name in catalogue.NAMES if name.startswith("shapes3d")]
@@ -36,6 +37,42 @@ def test_rendered_sprites(name, printed, n_images, image_shape, max_value):
     assert dataset.image_shape == image_shape
     assert ends.shape == (2, *image_shape)
     assert int(ends.max()) == max_value
+    with pytest.raises(IndexError, match=f"got {n_images}"):
+        dataset.images(torch.tensor([n_images]))
+
+
+@pytest.fixture
+def _flat_rooms(monkeypatch):
+    """Rooms without rays, whose casting takes seconds: red is floor_hue, green orientation."""
+
+    def render(classes):
+        pixel = torch.stack([classes[:, 0], classes[:, 5], torch.zeros_like(classes[:, 0])], dim=1)
+        return (10 * pixel).to(torch.uint8)[:, :, None, None].expand(-1, 3, 64, 64)
+
+    monkeypatch.setattr(shapes3d, "render", render)
+
+
+@pytest.mark.usefixtures("_flat_rooms")
+@pytest.mark.parametrize(
+    ("name", "printed", "sizes", "last"),
+    [
+        ("shapes3d", "Shapes3D (re-rendered)", FACTOR_SIZES, [90, 140, 0]),
+        # 0.299 * 90 + 0.587 * 140 = 109.09.
+        ("shapes3d_grey", "Shapes3D (re-rendered), grey", FACTOR_SIZES, [109]),
+        (
+            "shapes3d_fixed_floor",
+            "Shapes3D (re-rendered), one floor",
+            FACTOR_SIZES[1:],
+            [0, 140, 0],
+        ),
+    ],
+)
+def test_rendered_shapes(name, printed, sizes, last):
+    dataset = catalogue.load(name)
+    assert (dataset.name, dataset.factor_sizes, dataset.max_value) == (printed, sizes, 255)
+    assert dataset.image_shape == (len(last), 64, 64)
+    n_images = {6: 480_000, 5: 48_000}[len(sizes)]
+    assert dataset.images(torch.tensor([n_images - 1]))[0, :, 7, 5].tolist() == last
     with pytest.raises(IndexError, match=f"got {n_images}"):
         dataset.images(torch.tensor([n_images]))
 

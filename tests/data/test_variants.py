@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from seethrough.data import FactorDataset
+from seethrough.data import FactorDataset, catalogue, shapes3d
 from seethrough.data.shapes3d_factors import HUES
 from seethrough.data.variants import (
+    BACKGROUND_COLOUR,
     HUE_COLOURS,
     GreyImages,
     HuedSprites,
@@ -121,6 +122,10 @@ def test_hue_colours_are_saturated_hsv():
     assert pytest.approx([k / 10 for k in range(10)]) == HUES
 
 
+def test_background_is_the_sky_of_3d_shapes():
+    assert BACKGROUND_COLOUR == shapes3d.SKY_COLOUR
+
+
 def test_luma_by_hand():
     assert luma(pixel(0, 0, 0)).item() == 0
     assert luma(pixel(255, 255, 255)).item() == 255
@@ -179,3 +184,14 @@ def test_variants_of_the_wrong_data_set_are_refused():
         GreyImages(Bits())
     with pytest.raises(ValueError, match="slowest factor must be floor_hue, bits has half"):
         OneFloorImages(Bits())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", catalogue.NAMES)
+def test_gpu_makes_what_the_cpu_makes(name):
+    dataset = catalogue.load(name)
+    index = torch.randint(0, len(dataset), (200,), generator=torch.Generator().manual_seed(0))
+    images = dataset.images(index.cuda())
+    assert images.is_cuda
+    assert torch.equal(images.cpu(), dataset.images(index))

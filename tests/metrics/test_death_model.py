@@ -115,6 +115,14 @@ def test_participation_ratio_by_hand():
     assert float(participation_ratio(3 * x @ turn + 7)) == pytest.approx(25 / 17, rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(40, 6), (6, 40), (7, 7)])
+def test_participation_ratio_equals_its_definition(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).double()
+    variances = torch.linalg.eigvalsh(torch.cov(x.T, correction=0))
+    expected = variances.sum() ** 2 / variances.square().sum()
+    assert float(participation_ratio(x)) == pytest.approx(float(expected))
+
+
 def test_participation_ratio_limits():
     assert float(participation_ratio(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))) == pytest.approx(1)
     assert float(participation_ratio(torch.eye(2).repeat(2, 1) - 2 * torch.eye(4)[:, :2])) <= 2

@@ -1,8 +1,8 @@
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from seethrough.training.initialise import generator_for
 from seethrough.models.vae import VAE, negative_elbo, sample_latents
+from seethrough.training.initialise import generator_for
 
 
 def test_shapes_follow_the_architecture() -> None:

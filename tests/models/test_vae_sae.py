@@ -2,10 +2,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.top_k import TopK
+from seethrough.autoencoders.train_sparse_autoencoder import create
+from seethrough.models.vae_sae import VAESAE, PathLayer
 from seethrough.training.initialise import generator_for
-from seethrough.models.vae_sae import VAESAE, Branch, check_branches
 
-SIDE = (Branch(position="beside", width=30), Branch(position="latent", width=20))
+TOP_K = PathLayer(width=30, sparsifier=TopK(start=20, end=3))
+SOFT = PathLayer(width=30, sparsifier=L1(coefficient=0.5))
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -14,106 +19,153 @@ def batch() -> tuple[Tensor, Tensor]:
     return images, torch.randn(6, 10, generator=generator)
 
 
-def gradients(model: VAESAE, k: int = 5) -> dict[str, Tensor]:
+def sparse(model: VAESAE, level: float) -> tuple[Tensor, Tensor]:
+    """Return the codes of the batch before and after the sparsifier."""
+    layer = model.encode(batch()[0], level).layer
+    assert layer is not None
+    return layer.relu_code, layer.code
+
+
+def test_without_a_layer_the_heads_read_the_hidden_layer() -> None:
+    model = VAESAE(1, None, seed=0)
+    encoding = model.encode(batch()[0], 0.0)
+    hidden = model.vae.hidden(batch()[0])
+    assert encoding.layer is None
+    assert torch.equal(encoding.hidden, hidden)
+    mean, log_variance = model.vae.posterior(hidden)
+    assert torch.equal(encoding.mean, mean)
+    assert torch.equal(encoding.log_variance, log_variance)
+
+
+def test_without_a_layer_the_level_does_not_matter() -> None:
+    model = VAESAE(1, None, seed=0)
+    one, other = (model.losses(batch()[0], level, batch()[1]) for level in (0.0, 50.0))
+    assert torch.equal(one.elbo.reconstruction, other.elbo.reconstruction)
+    assert float(one.penalty) == float(other.penalty) == 0
+
+
+@pytest.mark.parametrize("layer", [TOP_K, SOFT])
+def test_in_the_path_the_heads_read_the_reconstruction(layer: PathLayer) -> None:
+    model = VAESAE(1, layer, seed=0)
+    encoding = model.encode(batch()[0], 3.0)
+    assert encoding.layer is not None
+    assert torch.equal(encoding.layer.inputs, encoding.hidden)
+    mean, log_variance = model.vae.posterior(encoding.layer.reconstruction)
+    assert torch.equal(encoding.mean, mean)
+    assert torch.equal(encoding.log_variance, log_variance)
+    assert not torch.equal(encoding.mean, model.vae.posterior(encoding.hidden)[0])
+
+
+def test_the_layer_learns_from_the_elbo() -> None:
+    """Nothing asks the layer to reconstruct h; it and the trunk before it learn all the same."""
+    model = VAESAE(1, TOP_K, seed=0)
     images, noise = batch()
-    elbo, unexplained = model.losses(images, k, noise)
-    (elbo.loss(1.0) + 10 * unexplained.sum()).backward()  # type: ignore[no-untyped-call]
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
-def test_side_branches_leave_the_vae_alone() -> None:
-    """The VAE's gradients are the same bytes with one side branch, with two, and with others."""
-    one = gradients(VAESAE(1, SIDE[:1], seed=0))
-    two = gradients(VAESAE(1, SIDE, seed=0))
-    vae = [name for name in one if name.startswith("vae.")]
-    assert len(vae) == 24
-    assert all(torch.equal(one[name], two[name]) for name in vae)
-
-
-def test_a_branch_does_not_depend_on_its_company() -> None:
-    alone = gradients(VAESAE(1, SIDE[1:], seed=0))
-    together = gradients(VAESAE(1, SIDE, seed=0))
-    for part in ("W_enc", "b_enc", "W_dec", "b_pre"):
-        assert torch.equal(alone[f"saes.0.{part}"], together[f"saes.1.{part}"])
-
-
-def test_in_path_feels_the_elbo() -> None:
-    """Without the branch loss the sparse layer still learns, and the trunk learns through it."""
-    model = VAESAE(1, (Branch(position="in_path", width=30),), seed=0)
-    images, noise = batch()
-    elbo, _ = model.losses(images, 5, noise)
-    elbo.loss(1.0).backward()  # type: ignore[no-untyped-call]
-    parameters = dict(model.named_parameters())
-    for name in ("saes.0.W_dec", "saes.0.W_enc", "vae.trunk.0.weight"):
-        gradient = parameters[name].grad
+    model.losses(images, 5.0, noise).elbo.loss(1.0).backward()  # type: ignore[no-untyped-call]
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    for name in ("sae.W_dec", "sae.W_enc", "vae.trunk.0.weight", "vae.decoder.0.weight"):
+        gradient = gradients[name]
         assert gradient is not None
         assert float(gradient.abs().sum()) > 0
 
 
-def test_side_branch_loss_does_not_reach_the_trunk() -> None:
-    model = VAESAE(1, SIDE, seed=0)
+@pytest.mark.parametrize("k", [1, 3, 30])
+def test_at_most_k_units_fire(k: int) -> None:
+    relu_code, code = sparse(VAESAE(1, TOP_K, seed=1), float(k))
+    assert 0 < int((code > 0).sum(1).max()) <= k
+    assert torch.equal(code[code > 0], relu_code[code > 0])
+
+
+def test_the_penalty_is_that_of_the_sparsifier() -> None:
+    model = VAESAE(1, SOFT, seed=1)
     images, noise = batch()
-    _, unexplained = model.losses(images, 5, noise)
-    unexplained.sum().backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is None for p in model.vae.parameters())
+    _, code = sparse(model, 0.25)
+    assert model.sae is not None
+    by_hand = 0.25 * (code * model.sae.W_dec.norm(dim=1)).sum(1).mean()
+    torch.testing.assert_close(model.losses(images, 0.25, noise).penalty, by_hand)
+    assert float(VAESAE(1, TOP_K, seed=1).losses(images, 3.0, noise).penalty) == 0
 
 
-@pytest.mark.parametrize("position", ["beside", "in_path", "latent"])
-def test_at_most_k_units_fire(position: str) -> None:
-    model = VAESAE(1, (Branch(position=position, width=30),), seed=1)
-    output = model.encode(batch()[0], 3).branches[0]
-    fired = (output.code > 0).sum(1)
-    assert int(fired.max()) <= 3
-    assert int(fired.max()) > 0
-    kept = output.code > 0
-    assert torch.equal(output.code[kept], output.relu_code[kept])
+def test_the_loss_keeps_the_encoding_of_its_batch() -> None:
+    model = VAESAE(1, TOP_K, seed=1)
+    images, noise = batch()
+    kept, again = model.losses(images, 3.0, noise).encoding, model.encode(images, 3.0)
+    assert torch.equal(kept.hidden, again.hidden)
+    assert torch.equal(kept.mean, again.mean)
 
 
-def test_means_through_the_code_by_position() -> None:
-    images, _ = batch()
-    for position, expected_change in (("beside", True), ("latent", True), ("in_path", False)):
-        branch = Branch(position=position, width=30)
-        model = VAESAE(1, (branch,), seed=2)
-        encoding = model.encode(images, 3)
-        through = model.mean_through_code(encoding, 0)
-        assert through.shape == (6, 10)
-        assert torch.equal(through, encoding.mean) is not expected_change
-
-
-def test_perfect_code_gives_back_the_mean() -> None:
-    """If the SAE reconstructs its input exactly, the detour changes nothing."""
-    model = VAESAE(1, (Branch(position="beside", width=512),), seed=0)
-    sae = model.saes[0]
+def test_a_perfect_code_changes_nothing() -> None:
+    """If the layer gives h back exactly, the VAE is the one without a layer."""
+    model = VAESAE(1, PathLayer(width=512, sparsifier=TopK(start=512, end=512)), seed=0)
+    assert model.sae is not None
     identity = torch.eye(256)
     with torch.no_grad():  # h = relu(h) - relu(-h), and h is not negative
-        sae.W_enc.copy_(torch.cat([identity, -identity]))
-        sae.W_dec.copy_(torch.cat([identity, -identity]))
-        encoding = model.encode(batch()[0], 512)
-    torch.testing.assert_close(model.mean_through_code(encoding, 0), encoding.mean)
+        model.sae.W_enc.copy_(torch.cat([identity, -identity]))
+        model.sae.W_dec.copy_(torch.cat([identity, -identity]))
+    plain = VAESAE(1, None, seed=0)
+    images, _ = batch()
+    torch.testing.assert_close(model.encode(images, 512.0).mean, plain.encode(images, 0.0).mean)
 
 
-@pytest.mark.parametrize(
-    ("branches", "named"),
-    [
-        ((), "empty"),
-        ((Branch(), Branch()), "beside/500, beside/500"),
-        ((Branch(), Branch(position="in_path")), "alone"),
-    ],
-)
-def test_impossible_branches_are_refused(branches: tuple[Branch, ...], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        check_branches(branches)
-
-
-def test_branch_values_are_checked() -> None:
-    with pytest.raises(ValueError, match="position is 'above'"):
-        Branch(position="above")
-    with pytest.raises(ValueError, match="width is 1"):
-        Branch(width=1)
+@pytest.mark.parametrize("layer", [None, TOP_K])
+def test_behind_a_rounded_trunk_everything_is_float32(layer: PathLayer | None) -> None:
+    """In bfloat16 the hidden layer has 8 significant bits; codes, posterior and loss have all."""
+    model = VAESAE(1, layer, seed=0)
+    images, noise = batch()
+    exact = model.encode(images, 3.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = model.losses(images, 3.0, noise)
+    hidden = parts.encoding.hidden
+    assert torch.equal(hidden, hidden.bfloat16().float())
+    assert not torch.equal(hidden, exact.hidden)
+    torch.testing.assert_close(hidden, exact.hidden, rtol=0.05, atol=0.01)
+    encoding = parts.encoding
+    tensors = [hidden, encoding.mean, encoding.log_variance, parts.penalty]
+    tensors += [parts.elbo.reconstruction, parts.elbo.divergence]
+    if layer is not None:
+        assert encoding.layer is not None
+        assert model.sae is not None
+        tensors += [encoding.layer.relu_code, encoding.layer.code, encoding.layer.reconstruction]
+        assert torch.equal(encoding.layer.relu_code, model.sae.relu_code(hidden))
+    assert {tensor.dtype for tensor in tensors} == {torch.float32}
+    read = hidden if encoding.layer is None else encoding.layer.reconstruction
+    assert torch.equal(encoding.mean, model.vae.posterior(read)[0])
 
 
 def test_seed_decides_everything() -> None:
-    one, same, other = (VAESAE(1, SIDE, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (VAESAE(1, TOP_K, seed=seed) for seed in (0, 0, 1))
     for a, b, c in zip(one.parameters(), same.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         assert not a.any() or not torch.equal(a, c)
+
+
+def test_parts_start_from_streams_of_their_own() -> None:
+    """The VAE starts the same with and without a layer, the layer the same in and beside it."""
+    plain, model = VAESAE(1, None, seed=4), VAESAE(1, TOP_K, seed=4)
+    for one, other in zip(plain.vae.parameters(), model.vae.parameters(), strict=True):
+        assert torch.equal(one, other)
+    beside = create(SAEConfig(width=30, sparsifier=TOP_K.sparsifier, seed=4), 256)
+    assert model.sae is not None
+    assert torch.equal(model.sae.W_enc, beside.W_enc)
+
+
+def test_torchs_own_generator_is_left_alone() -> None:
+    before = torch.random.get_rng_state()
+    images, noise = batch()
+    VAESAE(1, TOP_K, seed=0).losses(images, 3.0, noise)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"width": 1}, "width is 1, allowed is at least 2 units"),
+        ({"width": 49}, "width is 49, allowed is at least the final k, 50"),
+        (
+            {"width": 1, "sparsifier": L1(coefficient=1.0)},
+            "width is 1, allowed is at least 2 units",
+        ),
+    ],
+)
+def test_wrong_layers_are_named(change: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named}$"):
+        PathLayer(**change)  # type: ignore[arg-type]

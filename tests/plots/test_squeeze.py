@@ -1,6 +1,5 @@
 import matplotlib as mpl
 import pytest
-import torch
 from matplotlib.figure import Figure
 
 from seethrough.plots import squeeze, tables
@@ -95,12 +94,6 @@ def test_maps_change_with_the_epoch_and_keep_their_bytes(run: TrainedRun) -> Non
     assert first.startswith(b"\x89PNG")
     assert first != last
     assert squeeze.unit_maps(run, [1, 3]) == [first, last]
-
-
-def test_strip_puts_images_side_by_side() -> None:
-    figure = squeeze.picture_grid([torch.zeros(3, 1, 4, 4), torch.ones(2, 3, 4, 4)], ["a", "b"])
-    shapes = [axes.images[0].get_array().shape for axes in figure.axes]  # type: ignore[union-attr]
-    assert shapes == [(4, 3 * 4 + 2 * 3), (4, 2 * 4 + 3, 3)]
 
 
 def test_epochs_of_the_slider_are_even_and_reach_both_ends() -> None:

@@ -1,3 +1,7 @@
+import hashlib
+import math
+
+import pytest
 import torch
 from torch import nn
 
@@ -11,9 +15,18 @@ def test_purposes_give_unrelated_seeds() -> None:
 
 
 def test_seed_is_the_same_on_every_machine() -> None:
-    # first 8 bytes of SHA-256("0/epoch/3"), top bit dropped
-    assert derive_seed(0, "epoch", 3) == derive_seed(0, "epoch", 3)
+    # first 8 bytes of SHA-256("7") are 7902699be42c8a8e; the lowest bit is dropped
     assert derive_seed(7) == int("7902699be42c8a8e", 16) >> 1
+    digest = hashlib.sha256(b"0/epoch/3").hexdigest()
+    assert derive_seed(0, "epoch", 3) == int(digest[:16], 16) // 2
+
+
+def test_a_generator_starts_at_its_seed() -> None:
+    by_hand = torch.Generator().manual_seed(derive_seed(2, "x"))
+    assert torch.equal(
+        torch.rand(3, generator=by_hand), torch.rand(3, generator=generator_for(2, "x"))
+    )
+    assert generator_for(2).initial_seed() != generator_for(3).initial_seed()
 
 
 def test_reset_uses_the_generator_alone() -> None:
@@ -26,10 +39,18 @@ def test_reset_uses_the_generator_alone() -> None:
         assert torch.equal(one, other)
 
 
-def test_reset_follows_torchs_default_bound() -> None:
-    # fan in of a 3x3 convolution on 8 channels is 72, so numbers lie within 1 / sqrt(72)
-    layer = nn.Conv2d(8, 64, 3)
+@pytest.mark.parametrize(
+    ("layer", "fan_in"),
+    [
+        (nn.Linear(5, 400), 5),
+        (nn.Conv2d(8, 64, 3), 8 * 9),
+        (nn.ConvTranspose2d(8, 64, 3), 64 * 9),  # torch counts dimension 1 here too
+    ],
+)
+def test_reset_follows_torchs_default_bound(layer: nn.Module, fan_in: int) -> None:
     reset_parameters(layer, generator_for(0))
-    bound = 72**-0.5
-    assert 0.99 * bound < float(layer.weight.detach().abs().max()) <= bound
-    assert float(layer.bias.detach().abs().max()) <= bound  # type: ignore[union-attr]
+    bound = 1 / math.sqrt(fan_in)
+    weight, bias = layer.parameters()
+    assert 0.99 * bound < float(weight.detach().abs().max()) <= bound
+    assert float(bias.detach().abs().max()) <= bound
+    assert abs(float(weight.detach().mean())) < 0.1 * bound

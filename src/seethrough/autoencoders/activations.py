@@ -5,7 +5,7 @@ same ones in another order. For the autoencoder both are a source of epochs.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from seethrough.training.initialise import generator_for
 
 
+@runtime_checkable
 class ActivationSource(Protocol):
     """Activations to learn from and to be measured on, by epoch (from 1)."""
 

@@ -2,12 +2,29 @@
 
 from dataclasses import dataclass
 
+from seethrough.autoencoders.active_subspace import ActiveSubspaceStart
+from seethrough.autoencoders.aligned import AlignedEncoder, FreeEncoder
+from seethrough.autoencoders.auxk import AuxK
+from seethrough.autoencoders.batch_top_k import BatchTopK
+from seethrough.autoencoders.ghost_gradients import GhostGradients
+from seethrough.autoencoders.jump_relu import JumpReLU
 from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.mean_centring import MeanCentring
+from seethrough.autoencoders.no_centring import NoCentring
+from seethrough.autoencoders.no_revival import NoRevival
+from seethrough.autoencoders.resampling import Resampling
+from seethrough.autoencoders.tied_start import TiedStart
 from seethrough.autoencoders.top_k import TopK
+from seethrough.autoencoders.untied_start import UntiedStart
+from seethrough.autoencoders.whitening import Whitening
 from seethrough.training.checks import at_least, check_learning_rate, check_width
 from seethrough.training.device import check_device
 
-Sparsifier = TopK | L1
+Sparsifier = TopK | L1 | BatchTopK | JumpReLU
+Start = TiedStart | UntiedStart | ActiveSubspaceStart
+Preparation = NoCentring | MeanCentring | Whitening
+Encoder = FreeEncoder | AlignedEncoder
+Revival = NoRevival | AuxK | Resampling | GhostGradients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +35,14 @@ class SAEConfig:
     """Units of the dictionary, at least 2 and at least the final k."""
     sparsifier: Sparsifier = TopK()
     """What keeps the code sparse, and how hard by epoch."""
+    start: Start = TiedStart()
+    """How encoder and decoder begin."""
+    preparation: Preparation = NoCentring()
+    """What happens to the inputs before the encoder reads them."""
+    encoder: Encoder = FreeEncoder()
+    """Whether the encoder's rows are bound to the decoder's."""
+    revival: Revival = NoRevival()
+    """What is done for units that have fallen silent."""
     epochs: int = 50
     """Length of the squeeze, at least 1. From the paper's abstract."""
     extra_epochs: int = 0

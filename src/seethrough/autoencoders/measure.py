@@ -10,7 +10,8 @@ from seethrough.autoencoders.sparse_autoencoder import (
     unexplained_variance,
 )
 from seethrough.metrics.dead_units import unit_activity
-from seethrough.metrics.information_scores import information_scores, shuffled
+from seethrough.metrics.information_scores import shuffled
+from seethrough.metrics.specialised_units import specialised_units
 from seethrough.training.initialise import generator_for
 
 _BATCH = 512
@@ -54,19 +55,23 @@ def measure_units(output: SparseOutput) -> tuple[dict[str, float], dict[str, Ten
 def measure_information(
     code: Float[Tensor, "N M"], classes: Int64[Tensor, "N F"], seed: int
 ) -> dict[str, float]:
-    """Return MIG and the best unit's information of a code, each beside its shuffled control.
+    """Return what units know of the factors, each number beside its shuffled control.
+
+    MIG, the best unit's information (mean over factors), the count of specialised units, and the
+    count of factors that have one.
 
     `seed` decides the shuffle of the factors, the same one after every epoch.
     """
     others = shuffled(classes, generator_for(seed, "shuffle"))
-    scores = information_scores(code, classes)
-    control = information_scores(code, others)
-    return {
-        "mig_code": scores.gap,
-        "mig_code_shuffled": control.gap,
-        "best_information": scores.best,
-        "best_information_shuffled": control.best,
-    }
+    scores: dict[str, float] = {}
+    for suffix, factors in (("", classes), ("_shuffled", others)):
+        units = specialised_units(code, factors)
+        best, second = units.normalised.topk(2, dim=0).values
+        scores[f"mig_code{suffix}"] = float((best - second).mean())
+        scores[f"best_information{suffix}"] = float(best.mean())
+        scores[f"specialised{suffix}"] = float(units.n_specialised)
+        scores[f"factors_covered{suffix}"] = float(units.factors_covered)
+    return scores
 
 
 def is_scored(epoch: int, squeeze: int, total: int) -> bool:

@@ -1,182 +1,239 @@
+"""The room of 3D Shapes: what each ray of its camera meets, and how that is lit.
+
+The room is a box with the floor at z = 0 and walls at x = -1, x = 1, y = -back_wall and
+y = back_wall; above the walls is sky. One solid stands over the middle of the floor. The camera
+moves on a circle around the vertical through the middle: at orientation 0 degrees it stands on the
+negative y axis and looks along y; positive angles move it towards positive x.
+
+Light at a surface is ambient + headlight max(0, n . c) + lamp s(p) max(0, n . l), with n the
+normal, c the direction opposite to the camera's view, l the direction to the lamp, and s(p) the
+lamp's spot: the cosine of the angle off its axis to a power, 0 in the solid's shadow. The solid
+also reflects gloss, white, at full strength s(p) soon after n . l passes 0.
+
+Symbols: G geometries (scale and orientation of one solid), P rays, row by row; the axis of 3 is
+(x, y, z). Lengths are in half widths of the room.
+"""
+
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float64, UInt8
 from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    orbit_radius: float = 0.658
-    camera_height: float = 0.205
-    target_height: float = 0.205
-    focal_length: float = 67.6
-    principal_row: float = 32.0
-    wall_height: float = 0.57
-    cube_half: float = 0.10
-    gap: float = 0.004
-    cylinder_radius: float = 0.1
-    sphere_radius: float = 0.1
-    capsule_radius: float = 0.07
-    ambient: float = 0.353
-    headlight: float = 0.596
-    lamp: float = 0.9
-    gloss: float = 0.125
-    lamp_x: float = -0.5
-    lamp_y: float = 0.3
-    lamp_z: float = 1.5
-    spot_x: float = 0.3
-    spot_y: float = -0.1
-    spot_exponent: float = 10.0
-    back_wall: float = 1.0
-    gloss_shift: float = 0.05
-    gloss_ramp: float = 0.15
-    floor_albedo: float = 1.0
-    wall_albedo: float = 1.0
-
+from seethrough.data.shapes3d_factors import IMAGE_SHAPE
+from seethrough.data.shapes3d_solids import HALF_HEIGHTS, crossing, normals
 
 SKY, FLOOR, WALL, OBJECT = range(4)
 
 
-def rays(scene, degrees, n):
-    """origin (G,3,1), direction (G,3,P) and forward (G,3,1)"""
-    a = torch.deg2rad(degrees)[:, None]
-    zero = torch.zeros_like(a)
-    r, rise = scene.orbit_radius, scene.target_height - scene.camera_height
-    length = math.hypot(r, rise)
-    fwd = torch.stack([-a.sin() * r / length, a.cos() * r / length, zero + rise / length], 1)
-    right = torch.stack([a.cos(), a.sin(), zero], 1)
-    up = torch.cross(right, fwd, dim=1)
-    eye = torch.stack([a.sin() * r, -a.cos() * r, zero + scene.camera_height], 1)
-    p = (torch.arange(n, dtype=torch.float64) + 0.5) * (64 / n)
-    x = (p - 32) / scene.focal_length
-    y = (scene.principal_row - p) / scene.focal_length
-    x, y = x.repeat(n), y.repeat_interleave(n)
-    return eye, fwd + right * x + up * y, fwd
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Camera, room, solids and light, fitted to published images (see `shapes3d_calibration`)."""
+
+    orbit_radius: float = 0.71602
+    """Distance of the camera from the vertical through the middle, above 0 and below 1."""
+    camera_height: float = 0.22186
+    """Height of the camera."""
+    target_height: float = 0.21937
+    """Height, above the middle of the floor, of the point that the camera looks at."""
+    focal_length: float = 68.071
+    """In pixels of the 64 x 64 image."""
+    wall_height: float = 0.57469
+    """Height of the upper edge of the walls."""
+    back_wall: float = 0.9957
+    """Distance of the walls in front of and behind the camera."""
+    cube_radius: float = 0.10094
+    """Half side of the cube at scale 1."""
+    cylinder_radius: float = 0.10814
+    """Radius and half height of the cylinder at scale 1."""
+    sphere_radius: float = 0.12224
+    """Radius of the sphere at scale 1."""
+    capsule_radius: float = 0.093637
+    """Radius of the capsule at scale 1; its half height is twice that."""
+    gap: float = 0.0030704
+    """Height of the solid's lowest point over the floor, whatever its scale."""
+    ambient: float = 0.35507
+    """Light on every surface, 1 for full colour."""
+    headlight: float = 0.59201
+    """Light from the camera, along its view, on a surface that faces it."""
+    lamp: float = 1.0066
+    """Light from the lamp, on its axis, on a surface that faces it."""
+    gloss: float = 0.14072
+    """White light of the lamp reflected by the solid."""
+    lamp_x: float = -0.55742
+    """Position of the lamp."""
+    lamp_y: float = 0.11606
+    """Position of the lamp."""
+    lamp_z: float = 2.6379
+    """Height of the lamp."""
+    spot_x: float = 0.042057
+    """How far the lamp's axis moves along x on its way down by 1."""
+    spot_y: float = 0.0061676
+    """How far the lamp's axis moves along y on its way down by 1."""
+    spot_exponent: float = 14.697
+    """Power of the cosine of the angle off the lamp's axis."""
+    gloss_start: float = 0.010446
+    """n . l at which gloss begins."""
+    gloss_ramp: float = 0.047433
+    """Growth of n . l over which gloss rises to its full strength, above 0."""
+    floor_albedo: float = 0.959
+    """Share of light that the floor reflects, against the solid's 1."""
+    wall_albedo: float = 0.99055
+    """Share of light that the walls reflect, against the solid's 1."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise ValueError(f"{field.name} is {value}, allowed is a finite number")
+            if field.name in POSITIVE and value <= 0:
+                raise ValueError(f"{field.name} is {value}, allowed is more than 0")
+        nearest_wall = min(1.0, self.back_wall)
+        if self.orbit_radius >= nearest_wall:
+            raise ValueError(
+                f"orbit_radius is {self.orbit_radius}, allowed is less than {nearest_wall}"
+            )
 
 
-BIG = 1e9
+POSITIVE = (
+    "orbit_radius",
+    "camera_height",
+    "focal_length",
+    "wall_height",
+    "back_wall",
+    "cube_radius",
+    "cylinder_radius",
+    "sphere_radius",
+    "capsule_radius",
+    "gloss_ramp",
+)
 
 
-def slab(o, d, lo, hi):
-    a, b = (lo - o) / d, (hi - o) / d
-    return torch.minimum(a, b), torch.maximum(a, b)
+class Samples(NamedTuple):
+    """What each ray meets."""
+
+    surface: UInt8[Tensor, "G P"]
+    """SKY, FLOOR, WALL or OBJECT."""
+    light: Float64[Tensor, "G P"]
+    """Factor on the surface's colour, 0 or more; without meaning for the sky."""
+    gloss: Float64[Tensor, "G P"]
+    """White added to the surface's colour, 0 or more; 0 except on the object."""
 
 
-def quad(a, b, c):
-    """roots of a t^2 + 2 b t + c"""
-    disc = b * b - a * c
-    root = disc.clamp(min=0).sqrt()
-    hit = disc > 0
-    return torch.where(hit, (-b - root) / a, BIG), torch.where(hit, (-b + root) / a, -BIG)
+class Camera(NamedTuple):
+    """Rays through the image, on a square grid, row by row."""
+
+    eye: Float64[Tensor, "G 3 1"]
+    """Where the rays begin."""
+    rays: Float64[Tensor, "G 3 P"]
+    """Their directions, 1 long along the view."""
+    view: Float64[Tensor, "G 3 1"]
+    """Direction to the middle of the image, of length 1."""
 
 
-def extents(scene, shape, scale):
-    """radius, low, height"""
-    r = (scene.cube_half, scene.cylinder_radius, scene.sphere_radius, scene.capsule_radius)[shape] * scale
-    return r, scene.gap + 0 * scale, (4 if shape == 3 else 2) * r
+def trace(
+    scene: Scene,
+    shape: int,
+    scales: Float64[Tensor, " G"],
+    degrees: Float64[Tensor, " G"],
+    n_side: int,
+) -> Samples:
+    """Return what n_side x n_side rays meet, for one shape at these scales and orientations.
+
+    The rays pass through the centres of a grid of n_side x n_side equal cells over the image.
+    """
+    camera = place_camera(scene, degrees, n_side)
+    radius = scales[:, None] * _radius(scene, shape)  # (G, 1)
+    centre = torch.zeros(len(scales), 3, 1, dtype=radius.dtype, device=radius.device)
+    centre[:, 2] = scene.gap + HALF_HEIGHTS[shape] * radius
+    size = radius[:, None]  # (G, 1, 1)
+    eye = ((camera.eye - centre) / size).expand_as(camera.rays)
+    enter, leave = crossing(shape, eye, camera.rays / size)
+    met = enter < leave
+    t, room_normal = _meet_room(scene, camera)
+    points = camera.eye + torch.where(met, enter, t)[:, None] * camera.rays
+    surface = _surface(scene, met, room_normal, points)
+    inside = (points - centre) / size  # in the frame of the unit solid
+    normal = torch.where(met[:, None], normals(shape, inside), room_normal)
+    to_lamp = _lamp(scene, points) - points
+    enter, leave = crossing(shape, inside, to_lamp / size)
+    shadow = ~met & (enter < leave) & (leave > 0) & (enter < 1)
+    spot = _spot(scene, to_lamp).masked_fill(shadow, 0.0)
+    facing = _dot(normal, to_lamp) / to_lamp.square().sum(dim=1).sqrt()
+    head = -_dot(normal, camera.view).clamp(max=0)
+    light = scene.ambient + scene.headlight * head + scene.lamp * spot * facing.clamp(min=0)
+    albedos = light.new_tensor([1.0, scene.floor_albedo, scene.wall_albedo, 1.0])
+    rise = ((facing - scene.gloss_start) / scene.gloss_ramp).clamp(0, 1)
+    gloss = torch.where(met, scene.gloss * spot * rise, 0.0)
+    return Samples(surface, light * albedos[surface.long()], gloss)
 
 
-def interval(scene, shape, scale, o, d):
-    """entry, exit t of the ray with the object, entry > exit = miss; unnormalised d"""
-    ox, oy, oz = o.unbind(1)
-    dx, dy, dz = d.unbind(1)
-    r, low, height = extents(scene, shape, scale)
-    zl, zh = slab(oz, dz, low, low + height)
-    if shape == 0:
-        xl, xh = slab(ox, dx, -r, r)
-        yl, yh = slab(oy, dy, -r, r)
-        return torch.maximum(torch.maximum(xl, yl), zl), torch.minimum(torch.minimum(xh, yh), zh)
-    cyl = quad(dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r)
-    if shape == 1:
-        return torch.maximum(cyl[0], zl), torch.minimum(cyl[1], zh)
-    outs = []
-    dd = dx * dx + dy * dy + dz * dz
-    for c in (low + r,) if shape == 2 else (low + r, low + height - r):
-        w = oz - c
-        outs.append(quad(dd, ox * dx + oy * dy + w * dz, ox * ox + oy * oy + w * w - r * r))
-    if shape == 2:
-        return outs[0]
-    zl, zh = slab(oz, dz, low + r, low + height - r)
-    a, b = torch.maximum(cyl[0], zl), torch.minimum(cyl[1], zh)
-    a, b = torch.where(a < b, a, BIG), torch.where(a < b, b, -BIG)
-    return (
-        torch.minimum(a, torch.minimum(outs[0][0], outs[1][0])),
-        torch.maximum(b, torch.maximum(outs[0][1], outs[1][1])),
-    )
+def place_camera(scene: Scene, degrees: Float64[Tensor, " G"], n_side: int) -> Camera:
+    """Return the camera's rays at these orientations; see `trace` for their grid."""
+    # From Python's own functions, so that every machine draws with the same numbers.
+    angles = [math.radians(angle) for angle in degrees.tolist()]
+    turns = [(math.sin(angle), math.cos(angle)) for angle in angles]
+    sine, cosine = degrees.new_tensor(turns).reshape(-1, 2).T[:, :, None]  # each (G, 1)
+    zero = torch.zeros_like(sine)
+    rise = scene.target_height - scene.camera_height
+    length = math.hypot(scene.orbit_radius, rise)
+    level, climb = scene.orbit_radius / length, rise / length
+    eye = torch.stack([sine, -cosine, zero], dim=1) * scene.orbit_radius
+    eye[:, 2] = scene.camera_height
+    view = torch.stack([-sine * level, cosine * level, zero + climb], dim=1)
+    right = torch.stack([cosine, sine, zero], dim=1)
+    up = torch.stack([sine * climb, -cosine * climb, zero + level], dim=1)
+    width = IMAGE_SHAPE[2]
+    cells = torch.arange(n_side, dtype=degrees.dtype, device=degrees.device)
+    offsets = ((cells + 0.5) * (width / n_side) - width / 2) / scene.focal_length
+    x, y = offsets.repeat(n_side), -offsets.repeat_interleave(n_side)
+    return Camera(eye, view + right * x + up * y, view)
 
 
-def object_normal(scene, shape, scale, p):
-    x, y, z = p.unbind(1)
-    r, low, height = extents(scene, shape, scale)
-    r = torch.as_tensor(r, dtype=torch.float64)
-    mid = low + height / 2
-    half = height / 2
-    if shape == 0:
-        m = torch.stack([x / r, y / r, (z - mid) / half], 1)
-        return torch.where(m.abs() == m.abs().amax(1, keepdim=True), m.sign(), 0.0)
-    if shape == 1:
-        cap = (z - mid).abs() / half > (x * x + y * y).sqrt() / r
-        return torch.stack(
-            [torch.where(cap, 0.0, x / r), torch.where(cap, 0.0, y / r), torch.where(cap, (z - mid).sign(), 0.0)], 1
-        )
-    c = torch.minimum(torch.maximum(z, low + r), low + height - r)
-    return torch.stack([x / r, y / r, (z - c) / r], 1)
+def _radius(scene: Scene, shape: int) -> float:
+    radii = (scene.cube_radius, scene.cylinder_radius, scene.sphere_radius, scene.capsule_radius)
+    return radii[shape]
 
 
-def trace(scene: Scene, shape: int, scale: Tensor, degrees: Tensor, n: int = 192):
-    """surface id, light, gloss each (G, n*n) for geometries of one shape"""
-    scale = scale[:, None]
-    eye, d, fwd = rays(scene, degrees, n)
-    o = eye.expand_as(d)
-    t_floor = torch.where(d[:, 2] < 0, -eye[:, 2] / d[:, 2], BIG)
-    t_x = (d[:, 0].sign() - eye[:, 0]) / d[:, 0]
-    t_y = (d[:, 1].sign() * scene.back_wall - eye[:, 1]) / d[:, 1]
-    t_wall = torch.minimum(t_x, t_y)
-    enter, leave = interval(scene, shape, scale, o, d)
-    t_obj = torch.where(enter < leave, enter, BIG)
-    t = torch.minimum(torch.minimum(t_floor, t_wall), t_obj)
-    p = o + t[:, None] * d
-    is_obj = t_obj < BIG
-    is_floor = ~is_obj & (t_floor < t_wall)
-    is_sky = ~is_obj & ~is_floor & (p[:, 2] > scene.wall_height)
-    surface = torch.full(t.shape, WALL)
-    surface[is_floor] = FLOOR
-    surface[is_sky] = SKY
-    surface[is_obj] = OBJECT
-    zero = torch.zeros_like(t)
-    wall_x = t_x < t_y
-    normal = torch.stack(
-        [
-            torch.where(is_floor | ~wall_x, zero, -d[:, 0].sign()),
-            torch.where(is_floor | wall_x, zero, -d[:, 1].sign()),
-            torch.where(is_floor, 1.0, zero),
-        ],
-        1,
-    )
-    normal = torch.where(is_obj[:, None], object_normal(scene, shape, scale, p), normal)
-    lamp = torch.tensor([scene.lamp_x, scene.lamp_y, scene.lamp_z], dtype=torch.float64)[:, None]
-    to = lamp - p
-    dist = to.square().sum(1).sqrt()
-    l = to / dist[:, None]
-    axis = torch.tensor([scene.spot_x, scene.spot_y, -1.0], dtype=torch.float64)[:, None]
-    axis = axis / axis.norm()
-    spot = (-(l * axis).sum(1)).clamp(min=0) ** scene.spot_exponent
-    a, b = interval(scene, shape, scale, p, to)
-    shadow = ~is_obj & (a < b) & (b > 0) & (a < 1)
-    facing = (normal * l).sum(1)
-    power = torch.where(shadow, 0.0, spot)
-    head = -(normal * fwd).sum(1)
-    light = scene.ambient + scene.headlight * head.clamp(min=0) + scene.lamp * power * facing.clamp(min=0)
-    light = torch.where(is_floor, scene.floor_albedo * light, light)
-    light = torch.where(surface == WALL, scene.wall_albedo * light, light)
-    gloss = torch.where(is_obj, scene.gloss * power * ((facing + scene.gloss_shift) / scene.gloss_ramp).clamp(0, 1), 0.0)
-    return surface, light, gloss
+def _meet_room(
+    scene: Scene, camera: Camera
+) -> tuple[Float64[Tensor, "G P"], Float64[Tensor, "G 3 P"]]:
+    """Return where the rays leave the room, walls taken to have no end, and the normals there."""
+    half = torch.tensor([1.0, scene.back_wall, 0.0], dtype=camera.rays.dtype)
+    half = half.to(camera.rays.device)[:, None]
+    ends = half * camera.rays.sign()
+    ends[:, 2] = torch.where(camera.rays[:, 2] < 0, 0.0, math.inf)
+    t = ((ends - camera.eye) / camera.rays).masked_fill(camera.rays == 0, math.inf)
+    t, axis = t.min(dim=1)
+    axes = torch.arange(3, device=axis.device)[:, None]
+    return t, torch.where(axis[:, None] == axes, -camera.rays.sign(), 0.0)
 
 
-def lanczos(n: int, taps: int = 3) -> Tensor:
-    """(64, n) rows sum to 1"""
-    ratio = n / 64
-    x = ((torch.arange(n, dtype=torch.float64) + 0.5)[None] / ratio - torch.arange(64)[:, None] - 0.5)
-    w = torch.where(x.abs() < taps, torch.sinc(x) * torch.sinc(x / taps), 0.0)
-    return w / w.sum(1, keepdim=True)
+def _surface(
+    scene: Scene,
+    met: Bool[Tensor, "G P"],
+    room_normal: Float64[Tensor, "G 3 P"],
+    points: Float64[Tensor, "G 3 P"],
+) -> UInt8[Tensor, "G P"]:
+    surface = torch.full_like(met, WALL, dtype=torch.uint8)
+    surface[points[:, 2] > scene.wall_height] = SKY
+    surface[room_normal[:, 2] > 0] = FLOOR
+    surface[met] = OBJECT
+    return surface
+
+
+def _lamp(scene: Scene, like: Tensor) -> Float64[Tensor, "3 1"]:
+    return like.new_tensor([[scene.lamp_x], [scene.lamp_y], [scene.lamp_z]])
+
+
+def _spot(scene: Scene, to_lamp: Float64[Tensor, "G 3 P"]) -> Float64[Tensor, "G P"]:
+    axis = to_lamp.new_tensor([[-scene.spot_x], [-scene.spot_y], [1.0]])
+    length = to_lamp.square().sum(dim=1).sqrt() * math.hypot(scene.spot_x, scene.spot_y, 1.0)
+    cosine = _dot(axis, to_lamp) / length
+    return cosine.clamp(min=0).pow(scene.spot_exponent)
+
+
+def _dot(a: Tensor, b: Tensor) -> Float64[Tensor, "G P"]:
+    return (a * b).sum(dim=1)

@@ -34,7 +34,7 @@ HUE_COLOURS: tuple[Colour, ...] = (
 """Red, green and blue of the hues of 3D Shapes, at full saturation and value, 0 to 255."""
 
 SPRITE_COLOUR: Colour = HUE_COLOURS[0]
-# The sky of 3D Shapes: bright and not grey, as most of its pixels are.
+# The sky of 3D Shapes.
 BACKGROUND_COLOUR: Colour = (153, 226, 249)
 
 # Thousandths of red, green and blue in the luma of Rec. 601.
@@ -92,10 +92,10 @@ class GreyImages(FactorDataset):
     """The luma of colour images in one channel: the same factors and index.
 
     Luma is 0.299 red + 0.587 green + 0.114 blue (Rec. 601), rounded to whole numbers, halves up.
-    Ten pure hues give ten different greys, but some only one level of 255 apart: 44, 76, 89, 90,
-    94, 161, 165, 166, 179, 211. To a reader that needs five levels or more they are six: three
-    hues near 91 are one grey (blue 0.6, violet 0.8, pink 0.9), and so are three near 164 (orange
-    0.1, greens 0.3 and 0.4).
+    Ten pure hues give ten different greys: 44, 76, 89, 90, 94, 161, 165, 166, 179, 211. To a reader
+    that needs five levels they are six, since blue, violet and pink (0.6, 0.8, 0.9) are nearly one
+    grey, and so are orange and two greens (0.1, 0.3, 0.4). The same holds for lit surfaces, whose
+    nearest hues are one level apart on average.
     """
 
     max_value = 255

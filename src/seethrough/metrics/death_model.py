@@ -120,8 +120,9 @@ def participation_ratio(x: Float[Tensor, "N D"]) -> Float64[Tensor, ""]:
     """
     _require_samples(x)
     centred = x.double() - x.double().mean(dim=0)
-    covariance = centred.T @ centred / len(x)  # (D, D)
-    return covariance.trace() ** 2 / covariance.square().sum()
+    # Both products have the same eigenvalues, apart from zeros; the smaller one is cheaper.
+    products = centred @ centred.T if len(x) < x.shape[1] else centred.T @ centred
+    return products.trace() ** 2 / products.square().sum()
 
 
 def _phi(z: float) -> float:

@@ -30,18 +30,21 @@ class StudySpec:
 
 
 STUDIES: dict[str, StudySpec] = {
-    spec.name: spec
-    for spec in (
-        StudySpec(
-            name="collapse_dead_neurons",
-            title="How many units die while k falls from 500 to 50, and is MIG stable?",
-            module="seethrough.studies.collapse_dead_neurons",
+    name: StudySpec(name=name, title=title, module=f"seethrough.studies.{name}")
+    for name, title in (
+        ("collapse_data_sets", "What do the models see, and how exact are the re-rendered images?"),
+        (
+            "collapse_dead_neurons",
+            "How many units die while k falls from 500 to 50, and is MIG stable?",
         ),
-        StudySpec(
-            name="collapse_grid",
-            title="The same squeeze at every position and width of the sparse layer",
-            module="seethrough.studies.collapse_grid",
-        ),
+        ("collapse_grid", "The same squeeze at every position and width of the sparse layer"),
+        ("collapse_methods", "Does L1 collapse as much as Top-k, and does the schedule matter?"),
+        ("collapse_extended", "Do dead units come back when training goes on?"),
+        ("collapse_thresholds", "Does the order of conditions depend on who counts as dead?"),
+        ("collapse_specialised", "How many units speak of one factor alone?"),
+        ("collapse_quality", "Does the representation get worse, by which score and control?"),
+        ("collapse_complexity", "Is it complexity that kills units, and what part of it?"),
+        ("collapse_remedies", "Is the collapse intrinsic, or do known remedies remove it?"),
     )
 }
 """Name -> study."""

@@ -7,6 +7,7 @@ A cell is `dataset/method/position/width`; rows of the studies end with it. Meth
 | top_k            | Top-k      | linear                                     |
 | top_k_cosine     | Top-k      | cosine                                     |
 | top_k_constant   | Top-k      | none: the final k from the first epoch on  |
+| top_k_open       | Top-k      | none: the first k throughout, the control  |
 | l1, l1_cosine, l1_constant | L1 | the same for the coefficient             |
 """
 
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 
 from seethrough.models.vae_sae import POSITIONS
 
-METHODS = ("top_k", "top_k_cosine", "top_k_constant", "l1", "l1_cosine", "l1_constant")
+METHODS = (
+    "top_k", "top_k_cosine", "top_k_constant", "top_k_open", "l1", "l1_cosine", "l1_constant"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Cell:
 
     @property
     def schedule(self) -> str:
-        """Return linear, cosine or constant."""
+        """Return linear, cosine, constant, or open."""
         return self.method.removeprefix(self.sparsifier).removeprefix("_") or "linear"
 
     def labels(self) -> dict[str, str | int | float]:

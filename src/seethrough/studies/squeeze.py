@@ -1,136 +1,233 @@
-"""What every study of the squeeze shares: its parameters, its checks, and how it is computed."""
+"""What every study of the squeeze shares: its parameters, its checks, and its trained layers."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from seethrough.autoencoders.schedule import make_schedule
+from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.l1_coefficient import Trial
+from seethrough.autoencoders.top_k import TopK
+from seethrough.data.catalogue import NAMES
 from seethrough.models.training_config import TrainingConfig
-from seethrough.models.vae_sae import Branch
-from seethrough.provenance import collect
-from seethrough.results import StudyResult
+from seethrough.models.vae_sae import PathLayer
+from seethrough.parameters import unknown
 from seethrough.store import ArtifactStore
-from seethrough.studies.collapse_rows import LayerResults
-from seethrough.studies.trained_runs import TrainedRun, trained_runs
-
-RESULT_FILE = "result.json"
+from seethrough.studies.cells import Cell
+from seethrough.studies.l1_search import SearchConfig, l1_trials, with_coefficient
+from seethrough.studies.parallel import parallel_map
+from seethrough.studies.trained_layers import (
+    LayerConfig,
+    SideLayerConfig,
+    TrainedLayer,
+    TrainedModels,
+)
+from seethrough.studies.trained_vae import stored_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqueezeParameters:
     """Parameters that all studies of the squeeze share; the defaults are the `smoke` scale."""
 
-    source: str = "rendered"
-    """rendered (our renderer, no download) or official (the published file)."""
-    official_path: str = ""
-    """Path of the published npz; read for the source official only."""
+    dsprites_path: str = ""
+    """Path of the published npz; empty for images of our renderer, no download."""
+    shapes3d_path: str = ""
+    """Path of the published h5; empty for images of our renderer."""
     n_train: int = 64
     """Training images per seed."""
     n_heldout: int = 64
     """Held-out images per seed: every measurement is made on them."""
-    schedule: str = "linear"
-    """Shape of the squeeze: linear, cosine or constant (k_end throughout)."""
     k_start: int = 500
     """Units active per image in the first epoch; capped at the width."""
     k_end: int = 50
-    """Units active per image in the last epoch."""
+    """Units active per image in the last epoch; what the L1 coefficient is searched for."""
+    l1_coefficient: float = 0.05
+    """L1 coefficient after the squeeze; 0 searches the one that leaves k_end units active."""
     epochs: int = 3
-    """Passes over the training images."""
+    """Passes over the training images while the squeeze lasts."""
     beta: float = 1.0
     """Weight of the KL divergence."""
     learning_rate: float = 1e-3
     """Adam's step size."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Images per step."""
+    precision: str = "float32"
+    """float32, or bfloat16 for the convolutions."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One model per seed, at least one; three or more give an interval worth reading."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    threads: int = 1
+    """CPU threads of one training run; other counts change results in the last bits."""
+    workers: int = 1
+    """Training runs at a time, at least 1; results do not depend on it."""
+
     frequency_thresholds: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
     """A unit is dead if it is active on a smaller share of images; each in (0, 1)."""
     maximum_thresholds: tuple[float, ...] = (1e-6, 1e-3, 1e-2, 5e-2)
     """A unit is dead if its maximum is below this share of the layer's scale; each in (0, 1)."""
-    device: str = "cpu"
-    """cpu, cuda or cuda:N."""
-    threads: int = 1
-    """CPU threads; other counts change results in the last bits."""
 
     def __post_init__(self) -> None:
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds is {self.seeds}, allowed is one seed or more, each once")
         for name in ("frequency_thresholds", "maximum_thresholds"):
             for threshold in getattr(self, name):
                 if not 0 < threshold < 1:
                     raise ValueError(f"{name} has {threshold}, allowed is a share above 0, below 1")
-        if self.source == "official" and not Path(self.official_path).is_file():
-            raise ValueError(
-                f"official_path is {self.official_path!r}, allowed is the path of the published npz"
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds is {self.seeds}, allowed is one seed or more, each once")
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}, allowed is at least 1")
+        for name in ("dsprites_path", "shapes3d_path"):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                raise ValueError(f"{name} is {path!r}, allowed is the published file, or nothing")
+        TopK(start=self.k_start, end=self.k_end)
+        for cell in self.cells():
+            check_dataset(cell.dataset)
+            for seed in self.seeds:
+                self.layer_config(cell, seed)
+
+    def cells(self) -> list[Cell]:
+        """Return the conditions to train; none in the base class."""
+        return []
+
+    def extra(self) -> int:
+        """Return the epochs after the squeeze; none in the base class."""
+        return 0
+
+    def models(self, store: ArtifactStore) -> TrainedModels:
+        """Return access to trained models in a store."""
+        return TrainedModels(
+            store=store,
+            dsprites_path=self.dsprites_path,
+            shapes3d_path=self.shapes3d_path,
+            workers=self.workers,
+        )
+
+    def vae_config(self, dataset: str, seed: int, layer: PathLayer | None = None) -> TrainingConfig:
+        """Return a VAE's training run, with or without a layer in its path."""
+        path = self.dsprites_path if dataset.startswith("dsprites") else self.shapes3d_path
+        return TrainingConfig(
+            dataset=dataset,
+            published=bool(path),
+            n_train=self.n_train,
+            n_heldout=self.n_heldout,
+            layer=layer,
+            epochs=self.epochs,
+            extra_epochs=self.extra(),
+            beta=self.beta,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            seed=seed,
+            device=self.device,
+            threads=self.threads,
+        )
+
+    def layer_config(self, cell: Cell, seed: int) -> LayerConfig:
+        """Return a sparse layer's training run; a searched coefficient is still to be put in."""
+        sparsifier = self.sparsifier(cell)
+        if cell.position == "in_path":
+            return self.vae_config(
+                cell.dataset, seed, PathLayer(width=cell.width, sparsifier=sparsifier)
             )
-        self.training_configs()
-
-    def branch_groups(self) -> list[tuple[Branch, ...]]:
-        """Return the sparse layers to train, grouped by training run."""
-        return [(Branch(),)]
-
-    def training_configs(self) -> list[TrainingConfig]:
-        """Return every training run, seed by seed within each group of branches."""
-        return [
-            TrainingConfig(
-                source=self.source,
-                n_train=self.n_train,
-                n_heldout=self.n_heldout,
-                branches=branches,
-                schedule=make_schedule(self.schedule, self.k_start, self.k_end),
+        return SideLayerConfig(
+            vae=self.vae_config(cell.dataset, seed),
+            position=cell.position,
+            sae=SAEConfig(
+                width=cell.width,
+                sparsifier=sparsifier,
                 epochs=self.epochs,
-                beta=self.beta,
+                extra_epochs=self.extra(),
                 learning_rate=self.learning_rate,
                 batch_size=self.batch_size,
                 seed=seed,
                 device=self.device,
                 threads=self.threads,
-            )
-            for branches in self.branch_groups()
-            for seed in self.seeds
-        ]
+            ),
+        )
+
+    def sparsifier(self, cell: Cell) -> TopK | L1:
+        """Return the cell's sparsifier."""
+        if cell.sparsifier == "l1":
+            return L1(coefficient=self.l1_coefficient, schedule=cell.schedule)
+        if cell.schedule == "open":
+            return TopK(start=self.k_start, end=self.k_start, schedule="constant")
+        return TopK(start=self.k_start, end=self.k_end, schedule=cell.schedule)
+
+    def search(self, cell: Cell) -> SearchConfig:
+        """Return the search for the coefficient of an L1 cell, on the first seed."""
+        layer = without_extra_epochs(self.layer_config(cell, self.seeds[0]))
+        return SearchConfig(layer=layer, position=cell.position, target=float(self.k_end))
 
 
-def train_all(
-    parameters: SqueezeParameters, store: ArtifactStore | None = None
-) -> list[TrainedRun]:
-    """Return the trained models, training what the store does not hold."""
-    return trained_runs(
-        parameters.training_configs(), store or ArtifactStore(), parameters.official_path
-    )
+@dataclass(frozen=True, slots=True)
+class TrainedCell:
+    """All seeds of one condition."""
+
+    cell: Cell
+    """The condition."""
+    layers: tuple[TrainedLayer, ...]
+    """One layer per seed."""
+    trials: tuple[Trial, ...]
+    """The search for the L1 coefficient; empty without one."""
 
 
-def run_study(
-    study: str, parameters: SqueezeParameters, store: ArtifactStore | None = None
-) -> StudyResult:
-    """Return rows, curves and provenance of a study of the squeeze, from the store if there.
+def train_cells(
+    parameters: SqueezeParameters, cells: Sequence[Cell], store: ArtifactStore | None = None
+) -> list[TrainedCell]:
+    """Return all cells trained, training what the store does not hold.
 
-    Seconds in the provenance are those that training took whenever it happened.
+    Where L1 coefficients are to be searched, the search on the first seed comes first; the other
+    seeds use what it found.
     """
-    store = store or ArtifactStore()
-    return StudyResult.read(store.get(parameters, _builder(study, store)) / RESULT_FILE)
+    models = parameters.models(store or ArtifactStore())
+    _train_shared(parameters, cells, models)
+    wanted = parameters.l1_coefficient == 0
+    soft = [cell for cell in cells if wanted and cell.sparsifier == "l1"]
+    searches = [parameters.search(cell) for cell in soft]
+    found = parallel_map(partial(l1_trials, models=models), searches, parameters.workers)
+    trials = {cell: tuple(some) for cell, some in zip(soft, found, strict=True)}
+    configs: list[LayerConfig] = []
+    for cell in cells:
+        for seed in parameters.seeds:
+            config = parameters.layer_config(cell, seed)
+            if cell in trials:
+                config = with_coefficient(config, trials[cell][-1].coefficient)
+            configs.append(config)
+    layers = iter(models.layers(configs))
+    return [
+        TrainedCell(cell, tuple(next(layers) for _ in parameters.seeds), trials.get(cell, ()))
+        for cell in cells
+    ]
 
 
-def _builder(study: str, store: ArtifactStore) -> Callable[[SqueezeParameters, Path], None]:
-    def build(parameters: SqueezeParameters, workspace: Path) -> None:
-        runs = train_all(parameters, store)
-        layers = [
-            LayerResults(runs_of(runs, branches), branch)
-            for branches in parameters.branch_groups()
-            for branch in branches
-        ]
-        thresholds = (parameters.frequency_thresholds, parameters.maximum_thresholds)
-        StudyResult(
-            study=study,
-            rows=tuple(row for layer in layers for row in layer.rows(*thresholds)),
-            series=tuple(curve for layer in layers for curve in layer.series()),
-            provenance=collect(study, parameters, seconds=sum(run.seconds for run in runs)),
-        ).write(workspace / RESULT_FILE)
-
-    return build
+def training_seconds(trained: Sequence[TrainedCell]) -> float:
+    """Return how long the layers and their VAEs took, each counted once."""
+    layers = [layer for cell in trained for layer in cell.layers]
+    folders = {layer.folder for layer in layers} | {layer.vae.folder for layer in layers}
+    return sum(stored_seconds(folder) for folder in folders)
 
 
-def runs_of(runs: Sequence[TrainedRun], branches: tuple[Branch, ...]) -> list[TrainedRun]:
-    """Return the runs that trained exactly these branches, in the order of their seeds."""
-    return [run for run in runs if run.config.branches == branches]
+def check_dataset(name: str) -> None:
+    """Raise ValueError, naming the nearest, unless there is a data set of this name."""
+    if name not in NAMES:
+        raise ValueError(f"data set {unknown(name, NAMES)}")
+
+
+def without_extra_epochs(config: LayerConfig) -> LayerConfig:
+    """Return the run that ends with the squeeze."""
+    if isinstance(config, TrainingConfig):
+        return config.squeeze()
+    sae = replace(config.sae, extra_epochs=0)
+    return replace(config, vae=config.vae.squeeze(), sae=sae)
+
+
+def _train_shared(
+    parameters: SqueezeParameters, cells: Sequence[Cell], models: TrainedModels
+) -> None:
+    """Train the VAEs that side layers share before the searches, which need them."""
+    beside = {cell.dataset: None for cell in cells if cell.position != "in_path"}
+    models.prepare(
+        [parameters.vae_config(name, seed) for name in beside for seed in parameters.seeds]
+    )

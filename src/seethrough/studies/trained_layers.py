@@ -1,6 +1,5 @@
 """Trained sparse layers out of the artifact store, trained on first use."""
 
-import multiprocessing
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from seethrough.models.recording import RecordedActivations
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae import VAE
 from seethrough.store import ArtifactStore
+from seethrough.studies.parallel import parallel_map
 from seethrough.studies.trained_vae import (
     TrainedVAE,
     images_per_second,
@@ -85,6 +85,12 @@ class TrainedLayer:
         if self.config is None:
             return self.vae.history
         return History.from_state(load_file(self.folder / HISTORY_FILE))
+
+    @property
+    def level(self) -> float:
+        """Return the sparsifier's level (k, or lambda) after the last epoch."""
+        config = self.vae.config if self.config is None else self.config.sae
+        return config.level(config.total_epochs)
 
     @property
     def seconds(self) -> float:
@@ -150,24 +156,20 @@ class TrainedModels:
         return TrainedLayer(vae, config, self.store.get(config, build))
 
     def layers(self, configs: Sequence[LayerConfig]) -> list[TrainedLayer]:
-        """Return trained layers, training what the store does not hold, `workers` at once.
+        """Return trained layers, training what the store does not hold (see `prepare`)."""
+        self.prepare(configs)
+        return [self.layer(config) for config in configs]
+
+    def prepare(self, configs: Sequence[LayerConfig]) -> None:
+        """Train what the store does not hold, `workers` at once.
 
         Says on stderr how much there is to train. VAEs come first, then what goes on from them.
         """
         for phase in _phases(configs):
             missing = [config for config in phase if not self._holds(config)]
-            if not missing:
-                continue
-            self._announce(missing)
-            if self.workers == 1 or len(missing) == 1:
-                for config in missing:
-                    self.layer_folder(config)
-                continue
-            # Fresh processes: torch's threads do not survive a fork.
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(min(self.workers, len(missing))) as pool:
-                pool.map(self.layer_folder, missing, chunksize=1)
-        return [self.layer(config) for config in configs]
+            if missing:
+                self._announce(missing)
+                parallel_map(self.layer_folder, missing, self.workers)
 
     def layer_folder(self, config: LayerConfig) -> Path:
         """Return the folder of a trained layer or VAE; what a worker process calls."""

@@ -1,0 +1,32 @@
+"""Parameters of studies that compare many cells."""
+
+from dataclasses import dataclass
+from itertools import product
+
+from seethrough.studies.cells import Cell
+from seethrough.studies.squeeze import SqueezeParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridParameters(SqueezeParameters):
+    """Parameters of a grid of cells; the defaults are the `smoke` scale."""
+
+    datasets: tuple[str, ...] = ("dsprites", "shapes3d")
+    """Data sets, each once."""
+    methods: tuple[str, ...] = ("top_k", "l1")
+    """Sparsifiers with their schedules, each once; see seethrough.studies.cells."""
+    positions: tuple[str, ...] = ("beside",)
+    """Places of the sparse layer, each once."""
+    widths: tuple[int, ...] = (500,)
+    """Units of the dictionary, each at least k_end, each once."""
+
+    def cells(self) -> list[Cell]:
+        """Return every combination, once each."""
+        axes = (self.datasets, self.methods, self.positions, self.widths)
+        for name, values in zip(("datasets", "methods", "positions", "widths"), axes, strict=True):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name} is {values}, allowed is one or more, each once")
+        return [
+            Cell(dataset=dataset, method=method, position=position, width=width)
+            for dataset, method, position, width in product(*axes)
+        ]

@@ -1,0 +1,82 @@
+"""Study: does the representation get worse, by every score in use, and against which controls?
+
+Claims COL-12 and COL-13 of {cite:t}`roy2026collapse`. Each score is computed for the latent mean
+and for the sparse code, and again for two controls: the same numbers against shuffled factors, and
+a code whose units keep their values but forget which image they belong to. The control without a
+squeeze is a cell of its own (method top_k_open).
+"""
+
+from dataclasses import asdict, dataclass
+
+from seethrough.metrics.information_scores import shuffled
+from seethrough.metrics.random_code import random_code
+from seethrough.metrics.representation_scores import representation_scores
+from seethrough.results import Row, StudyResult
+from seethrough.store import ArtifactStore
+from seethrough.studies.cell_grid import GridParameters
+from seethrough.studies.layer_results import LayerResults
+from seethrough.studies.squeeze import train_cells, training_seconds
+from seethrough.studies.study_run import Findings, stored_result
+from seethrough.studies.trained_layers import TrainedLayer
+from seethrough.training.initialise import generator_for
+
+REPRESENTATIONS = {
+    "mean": "latent mean",
+    "mean_shuffled": "latent mean, factors shuffled",
+    "mean_random": "latent mean, images forgotten unit by unit",
+    "code": "sparse code",
+    "code_shuffled": "sparse code, factors shuffled",
+    "code_random": "sparse code, images forgotten unit by unit",
+}
+"""What is scored, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters(GridParameters):
+    """Parameters of the study; the defaults are the `smoke` scale."""
+
+    methods: tuple[str, ...] = ("top_k", "top_k_open")
+    """Sparsifiers with their schedules, each once."""
+
+
+def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
+    """Return the study's rows, curves and provenance, from the store if they are there."""
+    return stored_result("collapse_quality", parameters, store, measure)
+
+
+def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
+    """Train every cell; return all scores of means and codes with controls, and their curves."""
+    trained = train_cells(parameters, parameters.cells(), store)
+    results = [LayerResults(cell) for cell in trained]
+    rows = [row for one in results for row in (*one.score_rows(), *representation_rows(one))]
+    series = [curve for one in results for curve in one.score_series()]
+    return Findings(rows, series, training_seconds(trained))
+
+
+def representation_rows(results: LayerResults) -> list[Row]:
+    """Return every score of one cell, named `score_representation`: true and as controls."""
+    per_seed = [layer_scores(layer) for layer in results.trained.layers]
+    rows = []
+    for score, representation in per_seed[0]:
+        values = [scores[score, representation] for scores in per_seed]
+        quantity = f"{score.replace('_', ' ')}, {REPRESENTATIONS[representation]}"
+        rows.append(results.row(f"{score}_{representation}", quantity, "score", values))
+    return rows
+
+
+def layer_scores(layer: TrainedLayer) -> dict[tuple[str, str], float]:
+    """Return (score, representation) -> number for one trained layer's held-out images."""
+    seed = layer.vae.config.seed
+    classes = layer.vae.heldout.classes
+    others = shuffled(classes, generator_for(seed, "quality", "shuffle"))
+    found: dict[tuple[str, str], float] = {}
+    for name, values in (("mean", layer.vae.final.mean), ("code", layer.output.code)):
+        forgetful = random_code(values, generator_for(seed, "quality", name))
+        for label, code, factors in (
+            (name, values, classes),
+            (f"{name}_shuffled", values, others),
+            (f"{name}_random", forgetful, classes),
+        ):
+            scores = asdict(representation_scores(code, factors, seed=seed))
+            found |= {(score, label): float(value) for score, value in scores.items()}
+    return found

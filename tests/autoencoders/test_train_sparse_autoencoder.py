@@ -1,0 +1,257 @@
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seethrough.autoencoders.activations import FrozenActivations
+from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.measure import heldout_output, measure_units
+from seethrough.autoencoders.sparse_autoencoder import SparseOutput
+from seethrough.autoencoders.top_k import TopK
+from seethrough.autoencoders.train_sparse_autoencoder import (
+    HISTORY_FILE,
+    MODEL_FILE,
+    TIMING_FILE,
+    create,
+    train_epoch,
+    train_sparse_autoencoder,
+)
+from seethrough.training.checkpoint import TrainingDivergedError
+from seethrough.training.history import History
+from seethrough.training.initialise import generator_for
+
+CONFIG = SAEConfig(
+    width=12, sparsifier=TopK(start=8, end=3), epochs=12, extra_epochs=10, batch_size=8
+)
+"""22 epochs of 3 batches, the last of 4 inputs; checkpoints after epochs 10 and 20."""
+
+
+@pytest.fixture
+def source() -> FrozenActivations:
+    """Sparse sums of six directions in five dimensions."""
+    generator = generator_for(3)
+    directions = torch.randn(6, 5, generator=generator)
+    factors = torch.rand(40, 6, generator=generator)
+    activations = torch.where(factors > 0.6, factors, 0.0) @ directions
+    return FrozenActivations(training=activations[:20], held=activations[20:], seed=0)
+
+
+@dataclass
+class Interrupted:
+    """A source that fails when it is asked for the training inputs of one epoch."""
+
+    source: FrozenActivations
+    epoch: int
+    failure: Callable[[Tensor], Tensor]
+
+    @property
+    def d_input(self) -> int:
+        return self.source.d_input
+
+    def train(self, epoch: int) -> Tensor:
+        inputs = self.source.train(epoch)
+        return self.failure(inputs) if epoch == self.epoch else inputs
+
+    def heldout(self, epoch: int) -> Tensor:
+        return self.source.heldout(epoch)
+
+
+def stop(inputs: Tensor) -> Tensor:
+    raise KeyboardInterrupt
+
+
+def spoil(inputs: Tensor) -> Tensor:
+    """Make one number of the second batch NaN."""
+    inputs = inputs.clone()
+    inputs[9, 2] = torch.nan
+    return inputs
+
+
+def score(output: SparseOutput, epoch: int) -> tuple[dict[str, float], dict[str, Tensor]]:
+    return {"largest": float(output.code.max())}, {"pictures/code": output.reconstruction[:2]}
+
+
+def folder(tmp_path: Path, name: str) -> Path:
+    (tmp_path / name).mkdir()
+    return tmp_path / name
+
+
+def read(workspace: Path) -> History:
+    return History.from_state(load_file(workspace / HISTORY_FILE))
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes()
+        for name in (MODEL_FILE, HISTORY_FILE)
+    )
+
+
+@pytest.mark.parametrize(
+    "sparsifier", [TopK(start=8, end=4), L1(coefficient=0.3), L1(coefficient=0.0)]
+)
+def test_epoch_is_the_plain_loop(source: FrozenActivations, sparsifier: TopK | L1) -> None:
+    """A replica with unfused Adam and the loss written out gives the same losses and weights."""
+    config = replace(CONFIG, sparsifier=sparsifier, epochs=3)
+    sae, replica = create(config, 5), create(config, 5)
+    inputs, epoch = source.train(2), 2  # halfway: k = 6, lambda = coefficient / 2
+    fused = torch.optim.Adam(sae.parameters(), lr=1e-3, fused=True)
+    losses = train_epoch(sae, fused, inputs, config, epoch)
+
+    optimizer = torch.optim.Adam(replica.parameters(), lr=1e-3, foreach=False)
+    for number, x in enumerate((inputs[:8], inputs[8:16], inputs[16:])):
+        z = ((x - replica.b_pre) @ replica.W_enc.T + replica.b_enc).relu()
+        penalty = torch.zeros(())
+        if isinstance(sparsifier, TopK):
+            cut = z.sort(dim=1, descending=True).values[:, 5:6]
+            z = torch.where(z >= cut, z, 0.0)
+        else:
+            norms = replica.W_dec.square().sum(1).sqrt()
+            penalty = sparsifier.coefficient / 2 * (z * norms).sum(1).mean()
+        error = (z @ replica.W_dec + replica.b_pre - x).square().sum()
+        loss = error / (x - x.mean(0)).square().sum() + penalty
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(losses[number], loss.detach(), rtol=1e-5, atol=1e-6)
+    for one, other in zip(sae.parameters(), replica.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_start_is_that_of_seed_and_width() -> None:
+    one, other = create(CONFIG, 5), create(replace(CONFIG, sparsifier=L1(coefficient=1.0)), 5)
+    assert torch.equal(one.W_enc, other.W_enc)
+    assert not torch.equal(one.W_enc, create(replace(CONFIG, seed=1), 5).W_enc)
+    assert not torch.equal(one.W_enc, create(replace(CONFIG, width=13), 5).W_enc[:12])
+
+
+def test_what_is_written(source: FrozenActivations, tmp_path: Path) -> None:
+    train_sparse_autoencoder(CONFIG, source, tmp_path, score)
+    sae = create(CONFIG, 5)
+    sae.load_state_dict(load_file(tmp_path / MODEL_FILE))
+    history = read(tmp_path)
+    assert (history.n_heldout, history.epochs) == (20, 22)
+    assert history.scalars["level"] == [CONFIG.level(epoch) for epoch in range(1, 23)]
+    scalars, tensors = measure_units(heldout_output(sae, source.held, 3.0))
+    for name, number in scalars.items():
+        assert history.scalars[name][-1] == number
+    for name, tensor in tensors.items():
+        assert torch.equal(history.tensors[name][-1], tensor)
+    assert max(history.scalars["active"][11:]) <= 3
+    assert json.loads((tmp_path / TIMING_FILE).read_text())["seconds"] > 0
+
+
+def test_scores_come_in_some_epochs(source: FrozenActivations, tmp_path: Path) -> None:
+    """During the squeeze every fifth, its first and last; after it only the last is near."""
+    train_sparse_autoencoder(CONFIG, source, tmp_path, score)
+    history = read(tmp_path)
+    epochs, values = history.measured("largest")
+    assert epochs == [1, 5, 10, 12, 22]
+    assert values == [float(history.activity(epoch).max_activation.max()) for epoch in epochs]
+    assert len(history.tensors["pictures/code"]) == 5
+
+
+def test_an_unscored_squeeze_is_scored_at_its_end(
+    source: FrozenActivations, tmp_path: Path
+) -> None:
+    one, other = folder(tmp_path, "one"), folder(tmp_path, "other")
+    train_sparse_autoencoder(CONFIG, source, one, score)
+    train_sparse_autoencoder(replace(CONFIG, scored=False), source, other, score)
+    assert read(other).measured("largest")[0] == [22]
+    assert (one / MODEL_FILE).read_bytes() == (other / MODEL_FILE).read_bytes()
+
+
+@pytest.mark.parametrize("sparsifier", [TopK(start=8, end=3), L1(coefficient=0.1)])
+def test_stopped_and_resumed_gives_the_same_bytes(
+    source: FrozenActivations, tmp_path: Path, sparsifier: TopK | L1
+) -> None:
+    """Stopped twice each: before any checkpoint, in an epoch that writes one, after it, last."""
+    config = replace(CONFIG, sparsifier=sparsifier)
+    whole = folder(tmp_path, "whole")
+    train_sparse_autoencoder(config, source, whole, score)
+    for number, epochs in enumerate(((1, 10), (11, 20), (7, 22))):
+        pieces = folder(tmp_path, f"pieces {number}")
+        for epoch in epochs:
+            with pytest.raises(KeyboardInterrupt):
+                train_sparse_autoencoder(config, Interrupted(source, epoch, stop), pieces, score)
+        assert not (pieces / MODEL_FILE).exists()
+        train_sparse_autoencoder(config, source, pieces, score)
+        assert same_bytes(whole, pieces)
+
+
+def test_finished_epochs_are_not_trained_again(source: FrozenActivations, tmp_path: Path) -> None:
+    """Stopped in epoch 15 the run goes on after the checkpoint of epoch 10, so 10 is not read."""
+    with pytest.raises(KeyboardInterrupt):
+        train_sparse_autoencoder(CONFIG, Interrupted(source, 15, stop), tmp_path, score)
+    train_sparse_autoencoder(CONFIG, Interrupted(source, 10, stop), tmp_path, score)
+    assert read(tmp_path).epochs == 22
+
+
+def test_divergence_names_its_place_and_keeps_the_last_checkpoint(
+    source: FrozenActivations, tmp_path: Path
+) -> None:
+    whole, broken = folder(tmp_path, "whole"), folder(tmp_path, "broken")
+    train_sparse_autoencoder(CONFIG, source, whole, score)
+    named = r"the loss is nan in epoch 17, batch 2 of 3, at learning rate 0\.001: .*epoch 10 is"
+    with pytest.raises(TrainingDivergedError, match=named):
+        train_sparse_autoencoder(CONFIG, Interrupted(source, 17, spoil), broken, score)
+    assert not (broken / MODEL_FILE).exists()
+    train_sparse_autoencoder(CONFIG, Interrupted(source, 10, stop), broken, score)
+    assert same_bytes(whole, broken)
+
+
+def test_a_large_learning_rate_diverges(source: FrozenActivations, tmp_path: Path) -> None:
+    named = r"epoch 1, batch 2 of 3, at learning rate 1e\+30: lower it"
+    with pytest.raises(TrainingDivergedError, match=named):
+        train_sparse_autoencoder(replace(CONFIG, learning_rate=1e30), source, tmp_path, score)
+    assert not (tmp_path / MODEL_FILE).exists()
+
+
+def test_training_explains_more_and_more(source: FrozenActivations, tmp_path: Path) -> None:
+    config = replace(
+        CONFIG, sparsifier=TopK(start=6, end=6), epochs=40, extra_epochs=0, learning_rate=1e-2
+    )
+    train_sparse_autoencoder(config, source, tmp_path, score)
+    unexplained = read(tmp_path).scalars["unexplained"]
+    assert unexplained[-1] < 0.2 * unexplained[0]
+
+
+def test_a_larger_coefficient_leaves_fewer_units_active(
+    source: FrozenActivations, tmp_path: Path
+) -> None:
+    active = []
+    for coefficient in (0.0, 0.1, 10.0):
+        workspace = folder(tmp_path, str(coefficient))
+        config = replace(
+            CONFIG, sparsifier=L1(coefficient=coefficient), epochs=30, learning_rate=1e-2
+        )
+        train_sparse_autoencoder(config, source, workspace, score)
+        active.append(read(workspace).scalars["active"][-1])
+    assert active == sorted(active, reverse=True)
+    assert active[0] > 2 * active[-1]
+
+
+def test_training_leaves_torch_as_it_was(source: FrozenActivations, tmp_path: Path) -> None:
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    config = replace(CONFIG, epochs=1, extra_epochs=0, threads=threads + 1)
+    train_sparse_autoencoder(config, source, tmp_path, score)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_device_trains_as_the_cpu_does(source: FrozenActivations, tmp_path: Path) -> None:
+    cpu, cuda = folder(tmp_path, "cpu"), folder(tmp_path, "cuda")
+    train_sparse_autoencoder(CONFIG, source, cpu, score)
+    there = replace(source, training=source.training.cuda(), held=source.held.cuda())
+    train_sparse_autoencoder(replace(CONFIG, device="cuda"), there, cuda, score)
+    torch.testing.assert_close(
+        load_file(cpu / MODEL_FILE), load_file(cuda / MODEL_FILE), rtol=0.05, atol=1e-3
+    )
