@@ -4,12 +4,12 @@ PYTHON ?= python3
 PROFILE ?= quick
 STUDY ?=
 RUN := .venv/bin/python
-STUDIES = $$($(RUN) -c "from seethrough.studies import STUDIES; print(*STUDIES)")
+SCALE ?= reference
 
 .PHONY: help setup book test check bench reference outputs clean pins
 
 help: ## Say what can be made
-	@echo "Usage: make TARGET [PROFILE=smoke|quick|paper] [PYTHON=python3.12]"
+	@echo "Usage: make TARGET [PROFILE=smoke|quick|reference|paper] [STUDY=collapse] [PYTHON=python3.12]"
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1#/p' Makefile | while IFS='#' read -r name text; do \
 		printf '  %-10s %s\n' "$$name" "$$text"; done
 
@@ -34,10 +34,8 @@ bench: setup ## Run all benchmarks, one after the other
 	@find benchmarks -name '*.py' | sort | while read -r file; do \
 		echo "== $$file"; $(RUN) "$$file" || exit 1; done
 
-reference: setup ## Compute results/reference at the paper's scale: all studies, or STUDY=name
-	@for study in $(or $(STUDY),$(STUDIES)); do \
-		$(RUN) -m seethrough study "$$study" --profile paper \
-			--out "results/reference/$$study.json" || exit 1; done
+reference: setup ## Compute results/reference: all studies, or those whose name begins with STUDY
+	@$(RUN) -m seethrough reference "$(STUDY)" --profile "$(SCALE)"
 
 outputs: setup ## Save fresh tables in notebooks/ after a change that is meant to change them
 	@$(RUN) -m seethrough.book.save_outputs

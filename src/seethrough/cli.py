@@ -19,6 +19,7 @@ from seethrough import __version__, studies
 from seethrough.checkout import checkout_root
 from seethrough.parameters import ParameterError, assignments, build, load, unknown
 from seethrough.store import ArtifactStore
+from seethrough.studies.reference import FOLDER
 
 app = typer.Typer(
     help="Run the project's notebooks and studies.",
@@ -40,7 +41,9 @@ Assignment = Annotated[
 ]
 Profile = Annotated[
     str | None,
-    typer.Option(help="Start from this scale: smoke, quick or paper. By default the study's own."),
+    typer.Option(
+        help="Start from this scale: smoke, quick, reference or paper. By default the study's own."
+    ),
 ]
 
 
@@ -138,6 +141,31 @@ def study(
     store = open_store()
     studies.get(name).load().run(parameters, store).write(target)
     print(target)
+
+
+@app.command()
+def reference(
+    beginning: Annotated[
+        str, typer.Argument(help="Studies whose name begins so; all by default.")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="Scale of the results.")] = "reference",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; results/reference of the checkout by default.")
+    ] = None,
+) -> None:
+    """Compute the committed results, study by study; what is stored already is used again."""
+    names = [name for name in studies.STUDIES if name.startswith(beginning)]
+    if not names:
+        raise ParameterError(
+            f"no study begins with {beginning!r}, there are {', '.join(studies.STUDIES)}"
+        )
+    chosen = {name: chosen_parameters(name, profile, []) for name in names}
+    store, folder = open_store(), out or FOLDER
+    for number, (name, parameters) in enumerate(chosen.items(), 1):
+        print(f"{number} of {len(names)}: {name}", file=sys.stderr)
+        target = output_path(folder / f"{name}.json", ".json")
+        studies.get(name).load().run(parameters, store).write(target)
+        print(target)
 
 
 @cache.command()

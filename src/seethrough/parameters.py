@@ -16,8 +16,11 @@ import yaml
 from seethrough.canonical import field_values
 from seethrough.checkout import checkout_root
 
-PROFILES = ("smoke", "quick", "paper")
-"""Scales, from seconds to hours; each is a file in params/."""
+PROFILES = ("smoke", "quick", "reference", "paper")
+"""Scales, from seconds to days; each is a file in params/. `reference` is that of the committed
+results, `paper` the protocol at full scale."""
+SHARED = "."
+"""Entries of a profile whose name begins so are no studies: what several studies share."""
 CUSTOM = "custom"
 
 Parameters = TypeVar("Parameters")
@@ -63,7 +66,7 @@ def load_profile(profile: str, folder: Path | None = None) -> dict[str, dict[str
             f"params/{path.name} holds something else than names of studies, each with a mapping "
             "of parameters"
         )
-    return {study: dict(values) for study, values in studies.items()}
+    return {name: dict(values) for name, values in studies.items() if not name.startswith(SHARED)}
 
 
 def params_folder() -> Path | None:

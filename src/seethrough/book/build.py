@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m seethrough.book.build", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--profile", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--profile", default="quick", help="smoke, quick, reference or paper")
     parser.add_argument("--cores", type=int, default=available_cores(), help="all by default")
     options = parser.parse_args(arguments)
     try:

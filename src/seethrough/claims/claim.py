@@ -50,13 +50,16 @@ class Claim:
     rows: tuple[str, ...] = ()
     """Ids of the rows that the rule reads, in the rule's order."""
     groups: tuple[tuple[str, ...], ...] = ()
-    """For same_order: lists of row ids, the same cells in the same order in each."""
+    """For same_order: the same cells in the same order in each list. For the rules on pairs: lists
+    of two rows."""
     rule: str = "none"
     """Name of an entry of `seethrough.claims.RULES`."""
     direction_above: float | None = None
     """For within_two_sd: the value above which the claim's direction holds, in the rows' unit."""
     tolerance: float | None = None
     """For unchanged: the largest difference that counts as no change, in the rows' unit."""
+    bound: float | None = None
+    """For below: what the measured number must stay below, in the rows' unit."""
     requires: Mapping[str, float | str] = field(default_factory=dict)
     """Parameter -> least value (a number) or the very value (a text) of a run that counts."""
     note: str = ""

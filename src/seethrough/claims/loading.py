@@ -72,7 +72,7 @@ def _checked(claim: Claim) -> Claim:
         raise ValueError(f"rule {rule.name} reads {rule.n_rows} rows, got {len(claim.rows)}")
     if "value" in rule.needs and (claim.value is None or claim.value.sd is None):
         raise ValueError(f"rule {rule.name} needs a value with mean and sd")
-    for name in ("groups", "direction_above", "tolerance"):
+    for name in ("groups", "direction_above", "tolerance", "bound"):
         given = getattr(claim, name) not in (None, ())
         if name in rule.needs and not given:
             raise ValueError(f"rule {rule.name} needs {name}")
@@ -110,16 +110,29 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
 
 
 def _groups(key: str, value: Any) -> tuple[tuple[str, ...], ...]:
-    """Return two or more lists of two or more row ids, all of one length."""
+    """Return lists of two or more row ids, all of one length.
+
+    ``{quantities: [...], cells: [...]}`` is short for one list per quantity, of its row in every
+    cell.
+    """
+    if isinstance(value, dict):
+        value = _product(key, value)
     if not isinstance(value, list):
         raise ValueError(f"got {key} {value!r}, expected a list of lists")
     groups = tuple(_texts("a group", group) for group in value)
     lengths = [len(group) for group in groups]
-    if len(groups) < 2 or len(set(lengths)) > 1 or lengths[0] < 2:
-        raise ValueError(
-            f"got {key} of lengths {lengths}, expected two or more lists of one length above 1"
-        )
+    if not groups or len(set(lengths)) > 1 or lengths[0] < 2:
+        raise ValueError(f"got {key} of lengths {lengths}, expected lists of one length above 1")
     return groups
+
+
+def _product(key: str, value: dict[str, Any]) -> list[list[str]]:
+    names = ["quantities", "cells"]
+    _refuse_unknown(f"{key} with", value, names)
+    if missing := [name for name in names if name not in value]:
+        raise ValueError(f"the key {missing[0]!r} of {key} is missing")
+    quantities, cells = (_texts(f"{key}.{name}", value[name]) for name in names)
+    return [[f"{quantity}/{cell}" for cell in cells] for quantity in quantities]
 
 
 def _requirements(key: str, value: Any) -> dict[str, float | str]:
@@ -156,6 +169,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "groups": _groups,
     "direction_above": _number,
     "tolerance": _number,
+    "bound": _number,
     "requires": _requirements,
     **{key: _text for key in (*REQUIRED, "rule", "note")},
 }

@@ -50,6 +50,8 @@ class Rule:
     """Further fields of the claim that must be given."""
     allows: tuple[str, ...]
     """Further fields of the claim that may be given."""
+    single: bool
+    """Whether one value is enough: the rule needs no spread over seeds."""
 
 
 RULES: dict[str, Rule] = {}
@@ -57,7 +59,11 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    *, n_rows: int, needs: tuple[str, ...] = (), allows: tuple[str, ...] = ()
+    *,
+    n_rows: int,
+    needs: tuple[str, ...] = (),
+    allows: tuple[str, ...] = (),
+    single: bool = False,
 ) -> Callable[[Judgement], Judgement]:
     """Register a function as a rule under its own name, with its docstring as its words."""
 
@@ -65,7 +71,13 @@ def rule(
         name = judgement.__name__
         words = " ".join((judgement.__doc__ or "").split())
         RULES[name] = Rule(
-            name=name, words=words, judge=judgement, n_rows=n_rows, needs=needs, allows=allows
+            name=name,
+            words=words,
+            judge=judgement,
+            n_rows=n_rows,
+            needs=needs,
+            allows=allows,
+            single=single,
         )
         return judgement
 
@@ -126,7 +138,83 @@ def direction_up(claim: Claim, result: StudyResult) -> Outcome:
     return Outcome(verdict=DIRECTION if mean > 0 else NOT_REPRODUCED, reason=reason)
 
 
+@rule(n_rows=2)
+def order_only(claim: Claim, result: StudyResult) -> Outcome:
+    """The paper's numbers are not judged. The direction is reproduced when the 95 % interval of
+    the difference second row minus first row, taken seed by seed, lies above zero. Otherwise not
+    reproduced.
+    """
+    mean, low, high, unit = paired_difference(claim, result)
+    reason = f"difference {span(mean, low, high, unit)}"
+    return Outcome(verdict=DIRECTION if low > 0 else NOT_REPRODUCED, reason=reason)
+
+
 @rule(n_rows=0, needs=("groups",))
+def larger_in_all(claim: Claim, result: StudyResult) -> Outcome:
+    """Reproduced when in every pair of cells the 95 % interval of the difference second minus
+    first, taken seed by seed, lies above zero. The direction is reproduced when only the mean
+    difference is above zero in every pair. Otherwise not reproduced.
+    """
+    found = [paired_difference(claim, result, pair) for pair in claim.groups]
+    above = sum(low > 0 for _, low, _, _ in found)
+    up = sum(mean > 0 for mean, _, _, _ in found)
+    reason = f"of {len(found)} pairs {up} up in the mean, {above} with their whole interval"
+    if above == len(found):
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    return Outcome(verdict=DIRECTION if up == len(found) else NOT_REPRODUCED, reason=reason)
+
+
+@rule(n_rows=0, needs=("groups",))
+def at_least(claim: Claim, result: StudyResult) -> Outcome:
+    """Reproduced when in every pair of cells the second mean is at least the first minus twice
+    the combined standard deviation, √(first² + second²). The direction is reproduced when that
+    holds in more than half of the pairs. Otherwise not reproduced.
+    """
+    held = 0
+    for pair in claim.groups:
+        first, second = (result.row(row) for row in pair)
+        if first.sd is None or second.sd is None:
+            raise ClaimError(f"{claim.id}: at_least needs two seeds")
+        held += second.mean >= first.mean - 2 * math.hypot(first.sd, second.sd)
+    reason = f"it holds in {held} of {len(claim.groups)} pairs"
+    if held == len(claim.groups):
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    most = 2 * held > len(claim.groups)
+    return Outcome(verdict=DIRECTION if most else NOT_REPRODUCED, reason=reason)
+
+
+@rule(n_rows=1, needs=("bound",))
+def below(claim: Claim, result: StudyResult) -> Outcome:
+    """Reproduced when the high end of our 95 % interval lies below the bound named in the claim.
+    The direction is reproduced when only the mean does. Otherwise not reproduced.
+    """
+    row = result.row(claim.rows[0])
+    if row.high is None or claim.bound is None:
+        raise ClaimError(f"{claim.id}: below needs two seeds and a bound")
+    reason = (
+        f"mean {shown(row.mean, row.unit)}, high end {shown(row.high, row.unit)}, "
+        f"bound {shown(claim.bound, row.unit)}"
+    )
+    if row.high < claim.bound:
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    inside = row.mean < claim.bound
+    return Outcome(verdict=DIRECTION if inside else NOT_REPRODUCED, reason=reason)
+
+
+@rule(n_rows=1, single=True)
+def refuted_by_any(claim: Claim, result: StudyResult) -> Outcome:
+    """The row counts the remedies that pass the test written beside the claim. Not reproduced,
+    that is refuted in our setting, when at least one passes; reproduced when none does. One success
+    suffices, so the more remedies are tried the easier it is to refute.
+    """
+    n = round(result.row(claim.rows[0]).mean)
+    reason = (
+        "no remedy passes" if n == 0 else f"{n} remedies pass" if n > 1 else "one remedy passes"
+    )
+    return Outcome(verdict=NOT_REPRODUCED if n else REPRODUCED, reason=reason)
+
+
+@rule(n_rows=0, needs=("groups",), single=True)
 def same_order(claim: Claim, result: StudyResult) -> Outcome:
     """Reproduced when the cells, ranked by their mean over seeds, stand in the same order under
     every definition (equal means share a rank). The direction is reproduced when the lowest and
@@ -161,13 +249,17 @@ def ends(order: tuple[int, ...]) -> tuple[frozenset[int], frozenset[int]]:
     return lowest, highest
 
 
-def paired_difference(claim: Claim, result: StudyResult) -> tuple[float, float, float, str]:
+def paired_difference(
+    claim: Claim, result: StudyResult, pair: Sequence[str] | None = None
+) -> tuple[float, float, float, str]:
     """Return mean, low and high of the 95 % interval of second minus first row, and their unit.
+
+    The rows are those of the claim, or the given pair.
 
     Raises:
         ClaimError: rows of different units or numbers of seeds, or a single seed.
     """
-    first, second = (result.row(row) for row in claim.rows)
+    first, second = (result.row(row) for row in pair or claim.rows)
     if first.unit != second.unit or first.n != second.n:
         raise ClaimError(
             f"{claim.id}: rows {first.id} and {second.id} differ in unit or number of seeds: "
@@ -250,6 +342,6 @@ def weakness(claim: Claim, rows: list[Row]) -> str | None:
     """Return why the rows cannot carry the claim's rule, or None when they can."""
     if any(math.isnan(value) for row in rows for value in row.per_seed):
         return "a value is not a number"
-    if claim.rule != "same_order" and any(row.n < 2 for row in rows):
+    if not RULES[claim.rule].single and any(row.n < 2 for row in rows):
         return "one seed has no spread"
     return None

@@ -8,7 +8,9 @@ stored maps: floor at its level, wall at its level, object at its level, and sky
 
 Camera, sizes and light were fitted to published images (burgess2018shapes3d); the images are close
 to the published ones but not the same, so this source is always named "re-rendered". The faint
-texture of floor and walls is left out.
+texture of floor and walls is left out. Against 12 images that the fit did not see, the mean
+absolute error is 0.90 of 255 and edges are shifted by 0.02 pixels in the median (see
+`shapes3d_calibration`).
 
 Symbols: N images; classes as in `shapes3d_factors`; L = 6 levels.
 """

@@ -13,7 +13,9 @@ import colorsys
 import dataclasses
 import zipfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +23,16 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seethrough.data.factor_dataset import require_classes
 from seethrough.data.shapes3d import N_SAMPLES, SKY_COLOUR, average, render
 from seethrough.data.shapes3d_boundaries import boundary_shifts
-from seethrough.data.shapes3d_factors import FACTOR_NAMES, FACTOR_VALUES, HUES, IMAGE_SHAPE
+from seethrough.data.shapes3d_factors import (
+    FACTOR_NAMES,
+    FACTOR_SIZES,
+    FACTOR_VALUES,
+    HUES,
+    IMAGE_SHAPE,
+)
 from seethrough.data.shapes3d_scene import FLOOR, OBJECT, SKY, WALL, Scene, trace
 
 # Change of each constant that finite differences use: large enough to move edges over samples.
@@ -53,11 +62,11 @@ class RealFrames:
 def read_frames(path: str | Path) -> RealFrames:
     """Return the real images in an npz; nothing is unpickled.
 
-    Its arrays are `images` (M, 64, 64, 3) uint8, `factors` (M, 6) and `pixel_status` (64, 64), 0
-    where pixels are exact.
+    Its arrays are `images` (M, 64, 64, 3) uint8, `factors` (M, 6) with classes as in
+    `shapes3d_factors`, and `pixel_status` (64, 64), 0 where pixels are exact.
 
     Raises:
-        ValueError: not such a file.
+        ValueError: not such a file, or a class outside its factor.
     """
     try:
         with np.load(path, allow_pickle=False) as frames:
@@ -73,6 +82,9 @@ def read_frames(path: str | Path) -> RealFrames:
             f"{path} has images, factors and pixel_status of shapes {shapes}, allowed are "
             "(M, 64, 64, 3), (M, 6), (64, 64) with M at least 1"
         )
+    if images.dtype != torch.uint8:
+        raise ValueError(f"{path} has images of type {images.dtype}, allowed is torch.uint8")
+    require_classes(classes, FACTOR_NAMES, FACTOR_SIZES)
     return RealFrames(images=images.permute(0, 3, 1, 2), classes=classes, exact=exact)
 
 
@@ -100,10 +112,11 @@ def fit_scene(frames: RealFrames, start: Scene, n_evaluations: int) -> Scene:
     """Return the scene that draws the fitted half of the images best, from a start near it.
 
     Least squares with a soft-L1 loss and forward differences; deterministic.
-    """
-    # SciPy comes with another dependency, and only the fit needs it.
-    from scipy.optimize import least_squares
 
+    Raises:
+        ModuleNotFoundError: SciPy is not installed.
+    """
+    least_squares = _import("scipy.optimize", "the fit needs SciPy").least_squares
     names = [field.name for field in dataclasses.fields(Scene)]
     steps = np.array([STEPS.get(name, STEP_GEOMETRY) for name in names])
     first = np.array([getattr(start, name) for name in names])
@@ -127,6 +140,14 @@ def fit_scene(frames: RealFrames, start: Scene, n_evaluations: int) -> Scene:
         residuals, first / steps, jac=jacobian, loss="soft_l1", max_nfev=n_evaluations
     )
     return scene_at(found.x)
+
+
+def _import(module: str, reason: str) -> Any:
+    """Return a module of a package that drawing does without."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{reason}, which is not installed ({error})") from error
 
 
 def _draw_one(scene: Scene, classes: list[int]) -> Float64[Tensor, "3 64 64"]:
@@ -166,13 +187,12 @@ def _print_report(scene: Scene, frames: RealFrames) -> None:
 
 def _write_picture(path: Path, scene: Scene, frames: RealFrames) -> None:
     """Write rows of three: real, drawn, and half the difference around grey."""
-    from PIL import Image
-
+    image = _import("PIL.Image", "the picture needs Pillow")
     drawn = draw(scene, frames.classes).round()
     difference = (128 + (drawn - frames.images) / 2).round()
     tiles = torch.cat([frames.images.double(), drawn, difference], dim=3)  # (M, 3, 64, 192)
     picture = torch.cat(list(tiles), dim=1).permute(1, 2, 0).to(torch.uint8)
-    Image.fromarray(picture.numpy()).resize((192 * 4, len(tiles) * 64 * 4), 0).save(path)
+    image.fromarray(picture.numpy()).resize((192 * 4, len(tiles) * 64 * 4), 0).save(path)
 
 
 def main() -> None:

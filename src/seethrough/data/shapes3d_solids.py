@@ -88,7 +88,7 @@ def _within_one(
     discriminant = b * b - a * c
     root = discriminant.clamp(min=0).sqrt()
     missed = discriminant <= 0
-    return (
-        ((-b - root) / a).masked_fill(missed, math.inf),
-        ((root - b) / a).masked_fill(missed, -math.inf),
-    )
+    always = (a == 0) & (c < 0)  # a line along the axis, inside
+    enter = ((-b - root) / a).masked_fill(missed, math.inf)
+    leave = ((root - b) / a).masked_fill(missed, -math.inf)
+    return enter.masked_fill(always, -math.inf), leave.masked_fill(always, math.inf)

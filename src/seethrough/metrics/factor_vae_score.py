@@ -90,9 +90,9 @@ def _active_units(codes: Float[Tensor, "N M"], least_deviation: float) -> Float6
     """Return the units that take part, divided by their standard deviation over the pool."""
     values = codes.double()
     varies = values.amin(dim=0) < values.amax(dim=0)
-    values = values[:, varies]
-    deviation = values.std(dim=0, correction=0)
-    active = deviation >= least_deviation * deviation.square().mean().sqrt()
+    deviation = torch.where(varies, values.std(dim=0, correction=0), 0.0)
+    scale = (deviation.square().sum() / varies.sum()).sqrt()  # NaN where nothing varies
+    active = varies & (deviation >= least_deviation * scale)
     return values[:, active] / deviation[active]
 
 

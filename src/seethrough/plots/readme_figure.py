@@ -8,8 +8,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from seethrough.plots.squeeze import as_png, dead_by_cell
+from seethrough.plots.dead_by_cell import dead_by_cell
 from seethrough.plots.style import use_style
+from seethrough.plots.unit_maps import as_png
 from seethrough.studies.reference import reference_result
 
 TARGET = Path(__file__).parents[3] / "book" / "_static" / "readme_figure.png"
@@ -23,7 +24,7 @@ def main(target: Path = TARGET) -> None:
     mpl.use("Agg")
     use_style()
     temporary = target.with_suffix(".tmp")
-    temporary.write_bytes(as_png(dead_by_cell(reference, None, paper=(0.344, 0.009))))
+    temporary.write_bytes(as_png(dead_by_cell(reference, None)))
     os.replace(temporary, target)
 
 

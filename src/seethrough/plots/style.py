@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from seethrough.results import Series
 
 BY_RELU, BY_TOP_K, DEAD, ALIVE = "#D55E00", "#E69F00", "#000000", "#0072B2"
+PAPER = "#009E73"
+"""What the paper reports, in every figure."""
 
 
 def use_style() -> None:

@@ -1,37 +1,62 @@
-"""Tables of the book: the numbers behind the figures, rounded so that they read well."""
+"""Tables of the book: the numbers behind the figures, rounded so that they read well.
 
-from collections.abc import Sequence
+Every writer takes a row, or None where a run has none, and returns the text of one table cell:
+mean and 95 % interval over seeds. One seed has no interval, and NaN no number.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from IPython.display import Markdown
 
 from seethrough.results import Row, StudyResult
-from seethrough.studies.collapse_rows import threshold_tag
 
+DASH = "–"
 _NO_BREAK = "\N{NARROW NO-BREAK SPACE}"
+Write = Callable[[Row | None], str]
 
 
 def percent(row: Row | None, digits: int = 0) -> str:
     """Return a share as `34 % (31 to 38)`: mean and 95 % interval, a dash for no row."""
-    if row is None:
-        return "–"
-    if row.low is None or row.high is None:
-        return f"{_rounded(100 * row.mean, digits)}{_NO_BREAK}% (one seed)"
-    mean, low, high = (_rounded(100 * share, digits) for share in (row.mean, row.low, row.high))
-    return f"{mean}{_NO_BREAK}% ({low} to {high})"
+    return _written(row, 100.0, f"{_NO_BREAK}%", lambda value: _rounded(value, digits))
+
+
+def points(row: Row | None, digits: int = 1) -> str:
+    """Return a difference of shares as `+1.5 points (-0.5 to +3.5)`, a dash for no row."""
+    return _written(row, 100.0, f"{_NO_BREAK}points", lambda value: _signed(value, digits))
 
 
 def number(row: Row | None, digits: int) -> str:
     """Return a number as `0.12 (0.10 to 0.14)`: mean and 95 % interval, a dash for no row."""
-    if row is None:
-        return "–"
+    return _written(row, 1.0, "", lambda value: _rounded(value, digits))
+
+
+def significant(row: Row | None, digits: int = 2) -> str:
+    """Return a number of any size with so many significant digits, a dash for no row."""
+    return _written(row, 1.0, "", lambda value: _significant(value, digits))
+
+
+def _written(row: Row | None, factor: float, unit: str, write: Callable[[float], str]) -> str:
+    if row is None or math.isnan(row.mean):
+        return DASH
+    mean = f"{write(factor * row.mean)}{unit}"
     if row.low is None or row.high is None:
-        return f"{row.mean:.{digits}f} (one seed)"
-    mean, low, high = (_rounded(value, digits) for value in (row.mean, row.low, row.high))
-    return f"{mean} ({low} to {high})"
+        return f"{mean} (one seed)"
+    return f"{mean} ({write(factor * row.low)} to {write(factor * row.high)})"
 
 
 def _rounded(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"  # adding 0 turns -0 into 0
+
+
+def _signed(value: float, digits: int) -> str:
+    value = round(value, digits) + 0.0
+    return f"{value:+.{digits}f}" if value else f"{value:.{digits}f}"
+
+
+def _significant(value: float, digits: int) -> str:
+    before = math.floor(math.log10(abs(value))) + 1 if value else 1
+    return _rounded(value, max(0, digits - before))
 
 
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Markdown:
@@ -41,64 +66,64 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Mar
     return Markdown(text)  # type: ignore[no-untyped-call]
 
 
-def threshold_rows(
+def find_row(result: StudyResult | None, id: str) -> Row | None:
+    """Return a row, None if there is no result or it has no such row."""
+    return next((row for row in result.rows if row.id == id), None) if result else None
+
+
+def either_row(id: str, first: StudyResult | None, second: StudyResult) -> Row:
+    """Return the first result's row, the second's where the first has none; raise KeyError."""
+    return find_row(first, id) or second.row(id)
+
+
+def rows_named(result: StudyResult | None, name: str) -> dict[str, Row]:
+    """Return cell name -> row of one quantity, in the result's order; nothing for no result."""
+    ids = ((row.id.partition("/"), row) for row in (result.rows if result else ()))
+    return {cell: row for (quantity, _, cell), row in ids if quantity == name}
+
+
+def union(*names: Iterable[str]) -> list[str]:
+    """Return all names once each, in the order of their first appearance."""
+    return list(dict.fromkeys(name for some in names for name in some))
+
+
+def comparison_table(
+    title: str,
     result: StudyResult,
-    cell: str,
-    frequency_thresholds: Sequence[float],
-    maximum_thresholds: Sequence[float],
-) -> tuple[list[Row], list[str]]:
-    """Return the dead share under every rule, with a label for each."""
-    names = {"dead_share": "never active"}
-    for threshold in frequency_thresholds:
-        tag = threshold_tag(threshold)
-        names[f"dead_share_frequency_below_{tag}"] = f"active on < {100 * threshold:g} % of images"
-    for threshold in maximum_thresholds:
-        tag = threshold_tag(threshold)
-        names[f"dead_share_max_below_{tag}"] = f"maximum < {threshold:g} of layer's scale"
-    return [result.row(f"{name}/{cell}") for name in names], list(names.values())
+    reference: StudyResult | None,
+    lines: Sequence[tuple[str, str, Write]],
+) -> Markdown:
+    """Return paper, reference run and this run side by side.
+
+    Each line is a row's id, the paper's words on it, and how it is written; ids that neither run
+    has are left out. A row that ends with `_first` or `_last` before its cell says so.
+    """
+    body = [["scale", "not known", scale(reference), scale(result)]]
+    for id, paper, write in lines:
+        here, there = find_row(result, id), find_row(reference, id)
+        known = here or there
+        if known is not None:
+            body.append([known.quantity + _when(id), paper, write(there), write(here)])
+    return markdown_table([title, "paper", "reference run", "this run"], body)
 
 
-def threshold_table(rows: Sequence[Row], labels: Sequence[str]) -> Markdown:
-    """Return the dead share under every rule as a table."""
-    lines = [[label, percent(row)] for row, label in zip(rows, labels, strict=True)]
-    return markdown_table(["a unit is dead if", "dead share, mean (95 % interval)"], lines)
-
-
-def comparison_table(result: StudyResult, reference: StudyResult | None, cell: str) -> Markdown:
-    """Return paper, reference run and this run side by side for one position and width."""
-
-    def shown(name: str, paper: str, digits: int | None) -> list[str]:
-        row = result.row(f"{name}/{cell}")
-        stored = reference and {r.id: r for r in reference.rows}.get(row.id)
-        write = percent if digits is None else (lambda r: number(r, digits))
-        when = {"first": ", first epoch", "last": ", last epoch"}.get(name.split("_")[-1], "")
-        return [row.quantity + when, paper, write(stored or None), write(row)]
-
-    def scale(study: StudyResult | None) -> str:
-        if study is None:
-            return "–"
-        chosen = study.provenance.parameters
-        return f"{chosen['n_train']:,} images, {chosen['epochs']} epochs, {result_seeds(study)}"
-
-    lines = [
-        ["scale", "not known", scale(reference), scale(result)],
-        shown("dead_share", "34.4 ± 0.9 %", None),
-        shown("dead_share_by_relu", "not given", None),
-        shown("dead_share_by_top_k", "not given", None),
-        shown("dead_ceiling", "not given", None),
-        shown("active_last", "50", 0),
-        shown("mig_mean_first", "not given", 2),
-        shown("mig_mean_last", "stable", 2),
-        shown("mig_mean_shuffled_last", "no control", 2),
-        shown("mig_code_last", "not given", 2),
-        shown("best_information_last", "not given", 2),
-        shown("reconstruction_own_last", "sources conflict", 0),
-        shown("reconstruction_bce_last", "sources conflict", 0),
-    ]
-    return markdown_table([f"{cell}", "paper", "reference run", "this run"], lines)
+def scale(study: StudyResult | None) -> str:
+    """Return images, epochs and seeds of a run, a dash for none."""
+    if study is None:
+        return DASH
+    chosen = study.provenance.parameters
+    images, epochs = f"{chosen['n_train']:,} images", f"{chosen['epochs']} epochs"
+    if "extra_epochs" in chosen:
+        epochs += f" and {chosen['extra_epochs']} more"
+    return f"{images}, {epochs}, {result_seeds(study)}"
 
 
 def result_seeds(study: StudyResult) -> str:
     """Return the number of seeds in words."""
     n = len(study.provenance.seeds)
     return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def _when(id: str) -> str:
+    ending = id.partition("/")[0].rpartition("_")[2]
+    return {"first": ", first epoch", "last": ", last epoch"}.get(ending, "")

@@ -20,8 +20,11 @@ class GridParameters(SqueezeParameters):
     widths: tuple[int, ...] = (500,)
     """Units of the dictionary, each at least k_end, each once."""
 
+    path_methods: tuple[str, ...] = ("top_k",)
+    """Those of the methods that are also run in the path, where every layer needs its own VAE."""
+
     def cells(self) -> list[Cell]:
-        """Return every combination, once each."""
+        """Return every combination, once each; in the path with `path_methods` alone."""
         axes = (self.datasets, self.methods, self.positions, self.widths)
         for name, values in zip(("datasets", "methods", "positions", "widths"), axes, strict=True):
             if not values or len(set(values)) < len(values):
@@ -29,4 +32,5 @@ class GridParameters(SqueezeParameters):
         return [
             Cell(dataset=dataset, method=method, position=position, width=width)
             for dataset, method, position, width in product(*axes)
+            if position != "in_path" or method in self.path_methods
         ]

@@ -23,7 +23,7 @@ from seethrough.autoencoders.train_sparse_autoencoder import (
 )
 from seethrough.data.catalogue import load
 from seethrough.models.held_out import pictures, reconstruction_error
-from seethrough.models.recording import RecordedActivations
+from seethrough.models.recording import SOURCES, RecordedActivations
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae import VAE
 from seethrough.store import ArtifactStore
@@ -56,12 +56,14 @@ class SideLayerConfig:
     """The layer; its epochs are those of the VAE unless it is frozen."""
 
     def __post_init__(self) -> None:
+        if self.position not in SOURCES:
+            raise ValueError(f"position is {self.position!r}, allowed are {', '.join(SOURCES)}")
         if self.vae.layer is not None:
-            raise ValueError("a layer beside the VAE needs a VAE without one in its path")
-        if not self.frozen and (self.sae.epochs, self.sae.extra_epochs, self.sae.batch_size) != (
-            self.vae.epochs, self.vae.extra_epochs, self.vae.batch_size
-        ):  # fmt: skip
-            raise ValueError("a layer beside a VAE in training has its epochs and its batch size")
+            raise ValueError(f"vae has {self.vae.layer} in its path, allowed is a VAE without one")
+        for name in () if self.frozen else ("epochs", "extra_epochs", "batch_size"):
+            own, of_vae = getattr(self.sae, name), getattr(self.vae, name)
+            if own != of_vae:
+                raise ValueError(f"{name} of the layer is {own}, allowed is its VAE's, {of_vae}")
 
 
 LayerConfig = TrainingConfig | SideLayerConfig
