@@ -198,6 +198,38 @@ def test_a_builder_that_writes_nothing_is_refused(store: ArtifactStore) -> None:
         store.get(Run(), lambda config, workspace: None)
 
 
+def test_holds_says_what_is_there(store: ArtifactStore) -> None:
+    assert not store.holds(Run(seed=3), write_model)
+    assert not store.root.exists()
+    folder = store.get(Run(seed=3), write_model)
+    assert store.holds(Run(seed=3), write_model)
+    assert store.holds(Run(seed=3), counted)  # any function of this module will do
+    assert not store.holds(Run(seed=4), write_model)
+    assert not store.holds(Run(seed=3), json.dumps)  # another module has other code
+    folder.rename(folder.with_name(f"{folder.name}.partial"))
+    assert not store.holds(Run(seed=3), write_model)
+
+
+def test_holds_looks_at_the_class_too(store: ArtifactStore) -> None:
+    @dataclass(frozen=True)
+    class Other:
+        seed: int = 3
+
+    store.get(Run(seed=3), write_model)
+    assert not store.holds(Other(), write_model)
+
+
+def test_holds_does_not_check(store: ArtifactStore) -> None:
+    """Checksums are compared when the artifact is asked for, not when work is counted."""
+    damage_flip(store.get(Run(seed=3), write_model))
+    assert store.holds(Run(seed=3), write_model)
+
+
+def test_holds_wants_a_frozen_dataclass(store: ArtifactStore) -> None:
+    with pytest.raises(TypeError, match="frozen dataclass"):
+        store.holds({"seed": 3}, write_model)
+
+
 def test_only_frozen_dataclasses(store: ArtifactStore) -> None:
     with pytest.raises(TypeError, match="frozen dataclass"):
         store.get({"seed": 1}, lambda config, workspace: None)

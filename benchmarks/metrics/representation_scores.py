@@ -72,7 +72,7 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time of each score of a representation.")
-    parser.add_argument("--codes", type=int, nargs="+", default=[10, 500, 1000])
+    parser.add_argument("--codes", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

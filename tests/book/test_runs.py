@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
     for name in ("b", "a"):
         (tmp_path / "notebooks" / f"{name}.ipynb").write_text("{}")
     (tmp_path / "params" / "quick.yml").write_text(
-        "a: {width: 3, beta: 0.5}\nb: {threads: 4, device: 'cuda:1'}\nno_notebook: {}\n"
+        "a: {width: 3, beta: 0.5}\nb: {threads: 2, workers: 2, device: 'cuda:1'}\nno_notebook: {}\n"
     )
     return tmp_path
 

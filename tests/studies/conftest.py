@@ -9,7 +9,7 @@ from seethrough.studies import collapse_grid
 
 TINY: dict[str, Any] = {
     "n_train": 24,
-    "n_heldout": 40,
+    "n_heldout": 48,
     "k_start": 30,
     "k_end": 4,
     "epochs": 3,
@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 
 @pytest.fixture(scope="session")
 def grid() -> collapse_grid.Parameters:
-    return collapse_grid.Parameters(**TINY, widths=(40, 50))
+    return collapse_grid.Parameters(**TINY, datasets=("dsprites",), widths=(40, 50))
 
 
 @pytest.fixture(scope="session")

@@ -93,8 +93,9 @@ class JumpReLUModule(nn.Module):
 
     def penalty(self, relu_code: Float[Tensor, "B M"], level: float) -> Float[Tensor, ""]:
         """Return the cost of a mean active count other than the target, `level`."""
+        asked = (relu_code > 0).sum(1, dtype=relu_code.dtype).mean() > level
         miss: Tensor = self.count(relu_code) / level - 1
-        return self.config.weight * miss.square()
+        return self.config.weight * asked * miss.square()
 
     def count(self, relu_code: Float[Tensor, "B M"]) -> Float[Tensor, ""]:
         """Return the mean number of entries above their thresholds per input."""

@@ -45,7 +45,7 @@ class L1:
         self, code: Float[Tensor, "B M"], W_dec: Float[Tensor, "M D"], level: float
     ) -> Float[Tensor, ""]:
         """Return the cost of activity; `level` is lambda."""
-        return level * (code.mean(0) @ W_dec.norm(dim=1))
+        return level * (code.mean(0) @ W_dec.norm(dim=1))  # type: ignore[no-any-return]
 
 
 class L1Module(nn.Module):

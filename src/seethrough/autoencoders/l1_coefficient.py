@@ -77,7 +77,7 @@ def _next(trials: list[Trial], target: float) -> float:
     drop = math.log(low.active) - math.log(max(high.active, 1e-3))
     share = (math.log(low.active) - math.log(target)) / drop
     share = min(0.9, max(0.1, share))
-    return low.coefficient ** (1 - share) * high.coefficient**share
+    return low.coefficient ** (1 - share) * high.coefficient**share  # type: ignore[no-any-return]
 
 
 def _check_falling(trials: list[Trial], tolerance: float) -> None:

@@ -22,7 +22,7 @@ def heldout_output(
     sae: SparseAutoencoder, inputs: Float[Tensor, "N D"], level: float
 ) -> SparseOutput:
     """Return codes and reconstruction of all inputs at one level, computed in batches."""
-    parts = [sae(some, level) for some in inputs.split(_BATCH)]
+    parts = [sae(some, level) for some in inputs.split(_BATCH)]  # type: ignore[no-untyped-call]
     return SparseOutput(
         inputs,
         torch.cat([part.relu_code for part in parts]),

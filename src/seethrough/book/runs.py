@@ -17,7 +17,7 @@ class NotebookRun:
     parameters: str
     """Parameters as a JSON object with sorted keys."""
     threads: int
-    """CPU threads that it uses."""
+    """CPU threads that it uses: those of one training run times the runs at a time."""
     gpus: int
     """1 if it computes on a GPU, else 0."""
 
@@ -38,7 +38,7 @@ def notebook_runs(profile: str, root: Path = Path()) -> dict[str, NotebookRun]:
         runs[path.stem] = NotebookRun(
             notebook=path.stem,
             parameters=json.dumps(values, sort_keys=True),
-            threads=max(1, int(values.get("threads", 1))),
+            threads=max(1, int(values.get("threads", 1)) * int(values.get("workers", 1))),
             gpus=int(str(values.get("device", "cpu")).startswith("cuda")),
         )
     return runs

@@ -57,7 +57,10 @@ def representations(
     model: VAESAE, images: UInt8[Tensor, "N C H W"], max_value: int, level: float
 ) -> Representations:
     """Return every representation of the images at one level of the sparsifier."""
-    parts = [model.encode(pixels(some, max_value), level) for some in images.split(_BATCH)]
+    parts = [
+        model.encode(pixels(some, max_value), level)
+        for some in images.split(_BATCH)  # type: ignore[no-untyped-call]
+    ]
     layers = [part.layer for part in parts if part.layer is not None]
     layer = None
     if layers:

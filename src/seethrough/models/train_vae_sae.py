@@ -108,7 +108,7 @@ def train_epoch(
     generator = generator_for(config.seed, "epoch", epoch, device=config.device)
     order = torch.randperm(len(images), generator=generator, device=images.device)
     level, losses, hidden, means = config.level(epoch), [], [], []
-    for batch in order.split(config.batch_size):
+    for batch in order.split(config.batch_size):  # type: ignore[no-untyped-call]
         noise = torch.randn(len(batch), N_LATENTS, generator=generator, device=images.device)
         with precision_of(config):
             parts = model.losses(pixels(images[batch], max_value), level, noise)

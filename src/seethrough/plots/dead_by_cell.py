@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from seethrough.plots.labels import by_dataset, cell_labels, dataset_title
 from seethrough.plots.paper_values import paper_dead
-from seethrough.plots.style import BY_RELU, BY_TOP_K, DEAD, PAPER, new_figure
-from seethrough.plots.tables import find_row, rows_named, union
+from seethrough.plots.style import BY_RELU, BY_TOP_K, DEAD, PAPER, new_figure, one_legend
+from seethrough.plots.tables import cell_names, find_row
 from seethrough.results import StudyResult
 from seethrough.studies.cells import Cell
 
@@ -14,42 +14,41 @@ from seethrough.studies.cells import Cell
 def dead_by_cell(reference: StudyResult | None, result: StudyResult | None) -> Figure:
     """Draw the dead share of every cell of both runs, its causes, and the paper's value.
 
-    One panel per data set. Filled bars are the reference run; cells that it lacks have pale bars of
-    this run. Diamonds are this run, a black tick the most that k active units allow. Raises
+    One panel per data set. Bars are the reference run; cells that it lacks have pale bars of this
+    run. Diamonds are this run, a black tick is the most that k active units allow. Raises
     ValueError if neither run has a cell.
     """
-    names = union(rows_named(reference, "dead_share"), rows_named(result, "dead_share"))
-    if not names:
+    groups = by_dataset(cell_names(reference, result, "dead_share"))
+    if not groups:
         raise ValueError("got no cells, allowed is a run with rows dead_share/...")
-    groups = by_dataset(names)
     heights = [len(cells) + 1.6 for cells in groups.values()]
-    figure, _ = new_figure(1, 0.5 + 0.34 * sum(heights))
+    figure, _ = new_figure(1, 0.5 + 0.3 * sum(heights))
     figure.clear()
     column = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights, sharex=True)
     for axes, (dataset, cells) in zip(column[:, 0], groups.items(), strict=True):
-        _draw_panel(axes, reference, result, cells)
+        for height, cell in enumerate(cells):
+            _draw_cell(axes, reference, result, cell, height)
+        axes.set_yticks(range(len(cells)), cell_labels(cells))
+        axes.set(xlim=(0, 1), ylim=(len(cells) - 0.4, -0.6))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.grid(False, axis="y")
         axes.set_title(dataset_title(dataset, result or reference))
     column[-1, 0].set_xlabel("share of units dead after the last epoch")
-    _legend(figure)
+    one_legend(figure, columns=5)
     return figure
 
 
-def _draw_panel(
-    axes: Axes, reference: StudyResult | None, result: StudyResult | None, cells: list[Cell]
+def _draw_cell(
+    axes: Axes, reference: StudyResult | None, result: StudyResult | None, cell: Cell, height: int
 ) -> None:
-    for height, cell in enumerate(cells):
-        _draw_paper(axes, cell, height)
-        stored = find_row(reference, f"dead_share/{cell.name}") is not None
-        source = reference if stored else result
-        assert source is not None
-        _draw_causes(axes, source, cell, height, 1.0 if stored else 0.45)
-        shown = find_row(result, f"dead_share/{cell.name}")
-        if shown is not None:
-            axes.plot(shown.mean, height, "D", mfc="white", mec=DEAD, ms=5, label="this run")
-    axes.set_yticks(range(len(cells)), cell_labels(cells))
-    axes.set_ylim(len(cells) - 0.4, -0.6)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    axes.set_xlim(0, 1)
+    _draw_paper(axes, cell, height)
+    shown = find_row(result, f"dead_share/{cell.name}")
+    if reference and find_row(reference, f"dead_share/{cell.name}"):
+        _draw_causes(axes, reference, cell, height, alpha=1.0)
+    elif result:
+        _draw_causes(axes, result, cell, height, alpha=0.45)
+    if shown is not None:
+        axes.plot(shown.mean, height, "D", mfc="white", mec=DEAD, ms=5, label="this run")
 
 
 def _draw_paper(axes: Axes, cell: Cell, height: int) -> None:
@@ -57,31 +56,19 @@ def _draw_paper(axes: Axes, cell: Cell, height: int) -> None:
     if found is not None:
         mean, spread = found
         axes.fill_betweenx(
-            [height - 0.46, height + 0.46], mean - spread, mean + spread,
-            color=PAPER, alpha=0.45, linewidth=0, label="paper", zorder=2.5,
+            [height - 0.45, height + 0.45], mean - spread, mean + spread,
+            color=PAPER, alpha=0.6, linewidth=0, label="paper", zorder=2.5,
         )  # fmt: skip
 
 
-def _draw_causes(axes: Axes, source: StudyResult, cell: Cell, height: int, alpha: float) -> None:
-    total = source.row(f"dead_share/{cell.name}")
-    relu = source.row(f"dead_share_by_relu/{cell.name}").mean
-    top = source.row(f"dead_share_by_top_k/{cell.name}").mean
+def _draw_causes(axes: Axes, run: StudyResult, cell: Cell, height: int, alpha: float) -> None:
+    total = run.row(f"dead_share/{cell.name}")
+    relu = run.row(f"dead_share_by_relu/{cell.name}").mean
+    top = run.row(f"dead_share_by_top_k/{cell.name}").mean
     axes.barh(height, relu, 0.6, color=BY_RELU, alpha=alpha, label="by ReLU")
     axes.barh(height, top, 0.6, left=relu, color=BY_TOP_K, alpha=alpha, label="by Top-k")
     if total.low is not None and total.high is not None:
         axes.plot([total.low, total.high], [height, height], color=DEAD, linewidth=1.2)
-    most = find_row(source, f"dead_ceiling/{cell.name}")
+    most = find_row(run, f"dead_ceiling/{cell.name}")
     if most is not None:
-        axes.plot(most.mean, height, "|", color=DEAD, markersize=14, label="most that k allows")
-
-
-def _legend(figure: Figure) -> None:
-    """Write one legend for all panels, filled bars in it."""
-    handles = {
-        label: handle
-        for axes in figure.axes
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), fontsize=8
-    )
+        axes.plot(most.mean, height, "|", color=DEAD, markersize=13, label="most that k allows")

@@ -84,3 +84,13 @@ def by_dataset(names: Sequence[str]) -> dict[str, list[Cell]]:
         cell = cell_of(name)
         found.setdefault(cell.dataset, []).append(cell)
     return found
+
+
+def cell_text(cell: Cell, with_dataset: bool = True) -> str:
+    """Return a cell in full, for the lines of tables.
+
+    >>> cell_text(Cell(method="l1"))
+    'dSprites, L1, beside, 500 units'
+    """
+    text = f"{METHODS[cell.method]}, {POSITIONS[cell.position]}, {cell.width} units"
+    return f"{DATASETS[cell.dataset]}, {text}" if with_dataset else text

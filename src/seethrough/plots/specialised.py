@@ -3,7 +3,8 @@
 Counts are units of one model, means over seeds, unless they are called pooled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from IPython.display import Markdown
@@ -11,26 +12,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seethrough.metrics.specialised_units import SpecialisedUnits, specialised_units
+from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, by_dataset, cell_labels
 from seethrough.plots.pictures import picture_grid
-from seethrough.plots.runs import (
-    DATASETS,
-    METHODS,
-    PAPER,
-    Runs,
-    by_cell,
-    cell_labels,
-    cells_of,
-    present,
-    run_title,
+from seethrough.plots.style import ALIVE, DEAD, PAPER, draw_curve, new_figure, one_legend
+from seethrough.plots.tables import (
+    DASH,
+    markdown_table,
+    number,
+    percent,
+    rows_named,
+    scale,
+    union,
 )
-from seethrough.plots.style import ALIVE, draw_curve, new_figure
-from seethrough.plots.tables import markdown_table, number, percent
 from seethrough.results import Row, StudyResult
+from seethrough.studies.cells import Cell
 from seethrough.studies.trained_layers import TrainedLayer
 
+Runs = Mapping[str, StudyResult]
 REPORTED = {"dsprites": 479, "shapes3d": 86}
 """Specialised units that a post about the paper reports (COL-14); width and pool unknown."""
-_OTHER, _DEAD = "#BFDFF2", "#999999"
+_PARTS = (
+    ("specialised_last", "specialised", ALIVE),
+    ("other_units", "live, not specialised", "#BFDFF2"),
+    ("dead_units", "dead", "#999999"),
+)
 
 
 def counts(runs: Runs) -> Figure:
@@ -38,129 +43,108 @@ def counts(runs: Runs) -> Figure:
 
     The open diamond is the count against shuffled factors, the green tick the reported one.
     """
-    found = present(runs)
-    cells = cells_of(runs, "specialised_last")
-    figure, axes = new_figure(len(found), 1.2 + 0.34 * len(cells))
-    for panel, (name, result) in zip(axes, found.items(), strict=True):
+    cells = _cells(*runs.values())
+    figure, panels = new_figure(len(runs), 1.1 + 0.36 * len(cells))
+    for axes, (name, result) in zip(panels, runs.items(), strict=True):
         for height, cell in enumerate(cells):
-            _draw_count(panel, result, cell, height)
-        panel.set_yticks(range(len(cells)), cell_labels(cells) if panel is axes[0] else [])
-        panel.set(xlabel="units", xlim=(0, None), ylim=(len(cells) - 0.5, -0.5))
-        panel.set_title(run_title(name, result), fontsize=8)
-        panel.grid(False, axis="y")
-    figure.legend(*_legend(axes), loc="outside lower center", ncols=3)
+            if cell in _cells(result):
+                _draw_count(axes, result, cell, height)
+        axes.set(xlabel="units", xlim=(0, None), ylim=(len(cells) - 0.5, -0.5), yticks=[])
+        axes.set_title(f"{name}\n{scale(result)}", fontsize=8)
+    panels[0].set_yticks(range(len(cells)), cell_labels(cells, with_dataset=True))
+    one_legend(figure)
     return figure
 
 
-def _draw_count(axes: Axes, result: StudyResult, cell: str, height: int) -> None:
-    if cell not in by_cell(result, "specialised_last"):
-        return
+def _cells(*results: StudyResult) -> list[Cell]:
+    """Return the cells that any run has, those of one data set together."""
+    names = union(*(rows_named(result, "specialised_last") for result in results))
+    return [cell for cells in by_dataset(names).values() for cell in cells]
+
+
+def _draw_count(axes: Axes, result: StudyResult, cell: Cell, height: int) -> None:
     start = 0.0
-    for name, label, color in (
-        ("specialised_last", "specialised", ALIVE),
-        ("other_units", "live, not specialised", _OTHER),
-        ("dead_units", "dead", _DEAD),
-    ):
-        length = result.row(f"{name}/{cell}").mean
+    for name, label, color in _PARTS:
+        length = result.row(f"{name}/{cell.name}").mean
         axes.barh(height, length, 0.6, left=start, color=color, label=label)
         start += length
-    row = result.row(f"specialised_last/{cell}")
+    row = result.row(f"specialised_last/{cell.name}")
     if row.low is not None and row.high is not None:
-        axes.plot([row.low, row.high], [height, height], color="black", linewidth=1.2)
-    control = result.row(f"specialised_shuffled_last/{cell}").mean
-    axes.plot(control, height, "D", mfc="white", mec="black", ms=5, label="factors shuffled")
-    reported = REPORTED.get(cell.split("/")[0])
+        axes.plot([row.low, row.high], [height, height], color=DEAD, linewidth=1.2)
+    control = result.row(f"specialised_shuffled_last/{cell.name}").mean
+    axes.plot(control, height, "D", mfc="white", mec=DEAD, ms=5, label="factors shuffled")
+    reported = REPORTED.get(cell.dataset)
     if reported is not None:
-        axes.plot(reported, height, "|", color=PAPER, ms=15, mew=2.5, label="reported (a post)")
-
-
-def _legend(axes: Sequence[Axes]) -> tuple[list[object], list[str]]:
-    handles: dict[str, object] = {}
-    for panel in axes:
-        handles |= {label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    return list(handles.values()), list(handles)
+        axes.plot(reported, height, "|", color=PAPER, ms=15, mew=2.5, label="reported by a post")
 
 
 def by_factor(runs: Runs) -> Figure:
     """Draw which factors the specialised units speak of: cells by factors, per data set and run."""
-    found = present(runs)
-    datasets = list(dict.fromkeys(c.split("/")[0] for c in cells_of(runs, "specialised_last")))
-    most = max(len(_of_dataset(result, datasets[0])) for result in found.values())
-    figure, _ = new_figure(1, len(found) * (1.0 + 0.3 * most))
+    groups = by_dataset([cell.name for cell in _cells(*runs.values())])
+    n_cells = max(len(cells) for cells in groups.values())
+    figure, _ = new_figure(1, len(runs) * (0.9 + 0.28 * n_cells))
     figure.clear()
-    panels = figure.subplots(len(found), len(datasets), squeeze=False)
-    for line, (name, result) in zip(panels, found.items(), strict=True):
-        for panel, dataset in zip(line, datasets, strict=True):
-            _draw_factors(panel, result, dataset)
-            panel.set_title(f"{DATASETS[dataset]}, {name}", fontsize=8)
+    panels = figure.subplots(len(runs), len(groups), squeeze=False)
+    for line, (name, result) in zip(panels, runs.items(), strict=True):
+        for axes, (dataset, cells) in zip(line, groups.items(), strict=True):
+            _draw_factors(axes, result, dataset, [c for c in cells if c in _cells(result)])
+            axes.set_title(f"{DATASETS[dataset]}, {name}", fontsize=9)
     return figure
 
 
-def _draw_factors(axes: Axes, result: StudyResult, dataset: str) -> None:
-    cells = _of_dataset(result, dataset)
-    names = factor_names(result, dataset)
+def _draw_factors(axes: Axes, result: StudyResult, dataset: str, cells: Sequence[Cell]) -> None:
+    axes.grid(False)
     if not cells:
         axes.set_axis_off()
         return
-    rows = [[result.row(f"specialised_in_{n}/{cell}") for n in names] for cell in cells]
+    names = factor_names(result, dataset)
+    rows = [[result.row(f"specialised_in_{name}/{cell.name}") for name in names] for cell in cells]
     table = np.array([[row.mean for row in line] for line in rows])
-    axes.imshow(table, cmap="Blues", vmin=0, vmax=max(1.0, table.max()), aspect="auto")
+    most = max(1.0, table.max())
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=most, aspect="auto")
     for (line, column), value in np.ndenumerate(table):
-        color = "white" if value > 0.6 * max(1.0, table.max()) else "black"
+        color = "white" if value > 0.6 * most else "black"
         axes.text(column, line, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
-    words = [name.replace("_", "\n") for name in names]
-    axes.set_xticks(range(len(names)), words, fontsize=7)
-    axes.set_yticks(range(len(cells)), _short(cells), fontsize=7)
-    axes.grid(False)
+    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=7)
+    axes.set_yticks(range(len(cells)), cell_labels(cells), fontsize=7)
 
 
 def factor_names(result: StudyResult, dataset: str) -> list[str]:
     """Return the factors of a data set in its order, from the rows of a run."""
     head = "specialised_in_"
-    heads = [row.id.split("/")[:2] for row in result.rows if row.id.startswith(head)]
-    return list(dict.fromkeys(n.removeprefix(head) for n, data in heads if data == dataset))
+    parts = [row.id.split("/")[:2] for row in result.rows if row.id.startswith(head)]
+    return union(name.removeprefix(head) for name, data in parts if data == dataset)
 
 
-def _of_dataset(result: StudyResult, dataset: str) -> list[str]:
-    return [c for c in by_cell(result, "specialised_last") if c.split("/")[0] == dataset]
-
-
-def _short(cells: Sequence[str]) -> list[str]:
-    parts = [cell.split("/")[1:] for cell in cells]
-    return [f"{METHODS[method]}, {place}, {width}" for method, place, width in parts]
-
-
-def by_epoch(runs: Runs, where: str) -> Figure:
+def by_epoch(runs: Runs, position: str, width: int) -> Figure:
     """Draw the count by epoch at one position and width, solid, and its control, dotted.
 
     One line of panels per run that has such cells, one column per data set.
     """
     found = {
         name: cells
-        for name, result in present(runs).items()
-        if (cells := [c for c in by_cell(result, "specialised_last") if c.endswith(f"/{where}")])
+        for name, result in runs.items()
+        if (cells := [c for c in _cells(result) if (c.position, c.width) == (position, width)])
     }
-    datasets = list(dict.fromkeys(c.split("/")[0] for some in found.values() for c in some))
-    figure, _ = new_figure(1, 2.4 * len(found))
+    datasets = union(*([cell.dataset for cell in cells] for cells in found.values()))
+    figure, _ = new_figure(1, 0.4 + 2.3 * len(found))
     figure.clear()
     panels = figure.subplots(len(found), len(datasets), squeeze=False, sharey="row")
     for line, (name, cells) in zip(panels, found.items(), strict=True):
-        for panel, dataset in zip(line, datasets, strict=True):
-            chosen = [cell for cell in cells if cell.split("/")[0] == dataset]
-            _draw_epochs(panel, present(runs)[name], chosen)
-            panel.set_title(f"{DATASETS[dataset]}, {name}", fontsize=9)
+        for axes, dataset in zip(line, datasets, strict=True):
+            _draw_epochs(axes, runs[name], [cell for cell in cells if cell.dataset == dataset])
+            axes.set(xlabel="epoch", title=f"{DATASETS[dataset]}, {name}")
         line[0].set(ylabel="specialised units", ylim=(0, None))
-    panels[0, 0].legend()
+    one_legend(figure)
     return figure
 
 
-def _draw_epochs(axes: Axes, result: StudyResult, cells: Sequence[str]) -> None:
-    for number_, cell in enumerate(cells):
-        method = METHODS[cell.split("/")[1]]
-        draw_curve(axes, result.one_series(f"specialised/{cell}"), method, f"C{number_}")
-        control = result.one_series(f"specialised_shuffled/{cell}")
-        axes.plot(control.x, control.mean, ":", color=f"C{number_}", label=f"{method}, shuffled")
-    axes.set_xlabel("epoch")
+def _draw_epochs(axes: Axes, result: StudyResult, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        label, color = METHODS[cell.method], METHOD_COLORS[cell.method]
+        draw_curve(axes, result.one_series(f"specialised/{cell.name}"), label, color)
+        control = result.one_series(f"specialised_shuffled/{cell.name}")
+        axes.plot(control.x, control.mean, ":", color=color, label=f"{label}, shuffled")
 
 
 def speakers(layer: TrainedLayer, n_images: int = 8) -> Figure:
@@ -180,14 +164,14 @@ def speakers(layer: TrainedLayer, n_images: int = 8) -> Figure:
         rows.append(pixels[order[:n_images]])
         labels.append(name if own else f"({name})")
     figure = picture_grid(rows, labels)
-    figure.set_figheight(0.8 * len(rows))
+    figure.set_figheight(0.75 * len(rows))
     return figure
 
 
 def speaker(units: SpecialisedUnits, factor: int) -> tuple[int, bool]:
     """Return the unit that knows most about a factor, and whether it is specialised in it.
 
-    Specialised units come first, then live ones, then all; the first of equals.
+    Specialised units come first, then live ones; the first of equals.
     """
     own = units.specialised & (units.factor == factor)
     among = own if own.any() else units.alive
@@ -197,45 +181,46 @@ def speaker(units: SpecialisedUnits, factor: int) -> tuple[int, bool]:
 
 
 def counts_table(runs: Runs) -> Markdown:
-    """Return counts, controls, shares and pools of every cell and run, beside the reported count."""
+    """Return counts, controls, shares and pools of every cell and run, beside the reported count.
+
+    A share has a dash where a model has no live unit.
+    """
     header = [
         "cell", "run", "specialised", "factors shuffled", "live", "specialised of live",
         "all seeds together", "factors with one", "reported",
     ]  # fmt: skip
-    cells = cells_of(runs, "specialised_last")
+    cells = _cells(*runs.values())
     lines = [
         [label, name, *_counts_line(result, cell)]
-        for cell, label in zip(cells, cell_labels(cells), strict=True)
-        for name, result in present(runs).items()
-        if cell in by_cell(result, "specialised_last")
+        for cell, label in zip(cells, cell_labels(cells, with_dataset=True), strict=True)
+        for name, result in runs.items()
+        if cell in _cells(result)
     ]
     return markdown_table(header, lines)
 
 
-def _counts_line(result: StudyResult, cell: str) -> list[str]:
-    special = result.row(f"specialised_last/{cell}")
+def _counts_line(result: StudyResult, cell: Cell) -> list[str]:
+    special = result.row(f"specialised_last/{cell.name}")
     live = live_units(result, cell)
-    pooled = result.row(f"specialised_pooled/{cell}").mean
-    n_factors = len(factor_names(result, cell.split("/")[0]))
+    pooled = result.row(f"specialised_pooled/{cell.name}").mean
+    covered = number(result.row(f"factors_covered/{cell.name}"), 1)
     return [
         number(special, 0),
-        number(result.row(f"specialised_shuffled_last/{cell}"), 0),
+        number(result.row(f"specialised_shuffled_last/{cell.name}"), 0),
         number(live, 0),
         percent(share_of_live(special, live)),
-        f"{pooled:.0f} of {special.n} x {cell.split('/')[-1]}",
-        f"{number(result.row(f'factors_covered/{cell}'), 1)} of {n_factors}",
-        str(REPORTED.get(cell.split("/")[0], "–")),
+        f"{pooled:.0f} of {special.n} × {cell.width}",
+        f"{covered} of {len(factor_names(result, cell.dataset))}",
+        str(REPORTED.get(cell.dataset, DASH)),
     ]
 
 
-def live_units(result: StudyResult, cell: str) -> Row:
+def live_units(result: StudyResult, cell: Cell) -> Row:
     """Return the live units of a cell: specialised and others."""
-    pairs = zip(
-        result.row(f"specialised_last/{cell}").per_seed,
-        result.row(f"other_units/{cell}").per_seed,
-        strict=True,
-    )
-    return Row(f"live/{cell}", "live units", {}, "units", tuple(a + b for a, b in pairs))
+    special = result.row(f"specialised_last/{cell.name}")
+    others = result.row(f"other_units/{cell.name}").per_seed
+    pairs = zip(special.per_seed, others, strict=True)
+    return replace(special, id=f"live/{cell.name}", per_seed=tuple(a + b for a, b in pairs))
 
 
 def share_of_live(special: Row, live: Row) -> Row | None:
@@ -243,5 +228,4 @@ def share_of_live(special: Row, live: Row) -> Row | None:
     if 0 in live.per_seed:
         return None
     pairs = zip(special.per_seed, live.per_seed, strict=True)
-    text = "specialised units of the live ones"
-    return Row("share", text, {}, "fraction", tuple(a / b for a, b in pairs))
+    return replace(special, unit="fraction", per_seed=tuple(a / b for a, b in pairs))

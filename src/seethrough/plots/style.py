@@ -45,3 +45,18 @@ def percent_axis(axes: Axes, label: str) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.set_ylabel(label)
     axes.set_ylim(0, min(1.0, axes.get_ylim()[1]))
+
+
+def one_legend(figure: Figure, columns: int = 4) -> None:
+    """Write one legend below a figure, each label of its axes once."""
+    handles = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(columns, len(handles)),
+    )

@@ -6,6 +6,7 @@ mean and 95 % interval over seeds. One seed has no interval, and NaN no number.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from IPython.display import Markdown
 
@@ -24,6 +25,14 @@ def percent(row: Row | None, digits: int = 0) -> str:
 def points(row: Row | None, digits: int = 1) -> str:
     """Return a difference of shares as `+1.5 points (-0.5 to +3.5)`, a dash for no row."""
     return _written(row, 100.0, f"{_NO_BREAK}points", lambda value: _signed(value, digits))
+
+
+def half_width(row: Row | None, digits: int = 0) -> str:
+    """Return a share as `34 ± 3`, per cent: mean and half the 95 % interval, a dash for no row."""
+    if row is None or math.isnan(row.mean):
+        return DASH
+    mean = _rounded(100 * row.mean, digits)
+    return mean if row.high is None else f"{mean} ± {_rounded(100 * (row.high - row.mean), digits)}"
 
 
 def number(row: Row | None, digits: int) -> str:
@@ -71,11 +80,6 @@ def find_row(result: StudyResult | None, id: str) -> Row | None:
     return next((row for row in result.rows if row.id == id), None) if result else None
 
 
-def either_row(id: str, first: StudyResult | None, second: StudyResult) -> Row:
-    """Return the first result's row, the second's where the first has none; raise KeyError."""
-    return find_row(first, id) or second.row(id)
-
-
 def rows_named(result: StudyResult | None, name: str) -> dict[str, Row]:
     """Return cell name -> row of one quantity, in the result's order; nothing for no result."""
     ids = ((row.id.partition("/"), row) for row in (result.rows if result else ()))
@@ -85,6 +89,25 @@ def rows_named(result: StudyResult | None, name: str) -> dict[str, Row]:
 def union(*names: Iterable[str]) -> list[str]:
     """Return all names once each, in the order of their first appearance."""
     return list(dict.fromkeys(name for some in names for name in some))
+
+
+def named_runs(reference: StudyResult | None, result: StudyResult) -> dict[str, StudyResult]:
+    """Return the runs that are there, the reference first, by the name that figures give them."""
+    found = {"reference run": reference} if reference else {}
+    return found | {"this run": result}
+
+
+def cell_names(reference: StudyResult | None, result: StudyResult | None, name: str) -> list[str]:
+    """Return the names of the cells for which either run has a quantity, the reference first."""
+    return union(rows_named(reference, name), rows_named(result, name))
+
+
+def difference(first: Row | None, second: Row | None) -> Row | None:
+    """Return second minus first, seed by seed; None if one is missing or their seeds differ."""
+    if first is None or second is None or first.n != second.n:
+        return None
+    pairs = zip(first.per_seed, second.per_seed, strict=True)
+    return replace(second, id=f"{second.id}-{first.id}", per_seed=tuple(b - a for a, b in pairs))
 
 
 def comparison_table(

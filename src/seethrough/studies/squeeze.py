@@ -81,6 +81,8 @@ class SqueezeParameters:
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise ValueError(f"{name} is {path!r}, allowed is the published file, or nothing")
+        if not 0 <= self.l1_coefficient < float("inf"):
+            raise ValueError(f"l1_coefficient is {self.l1_coefficient}, allowed is a number from 0")
         TopK(start=self.k_start, end=self.k_end)
         for cell in self.cells():
             check_dataset(cell.dataset)

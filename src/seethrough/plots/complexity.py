@@ -1,0 +1,267 @@
+"""Figures and tables of the ladder from dSprites to Shapes3D: what dies at each rung, and why."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, cell_of
+from seethrough.plots.style import (
+    BY_RELU,
+    BY_TOP_K,
+    DEAD,
+    PAPER,
+    new_figure,
+    one_legend,
+    percent_axis,
+)
+from seethrough.plots.tables import (
+    DASH,
+    difference,
+    find_row,
+    markdown_table,
+    number,
+    percent,
+    points,
+    rows_named,
+    scale,
+    union,
+)
+from seethrough.results import Row, StudyResult
+from seethrough.studies.cells import Cell
+from seethrough.studies.collapse_complexity import STEPS
+
+Runs = Mapping[str, StudyResult]
+CHANGES = {
+    "three_channels": "three channels, two fixed colours",
+    "hue_as_factor": "hue becomes a factor",
+    "grey_scene": "a grey room, not a sprite",
+    "colour": "the room in colour",
+    "one_factor_more": "the floor's hue varies",
+    "scene": "a coloured room, not a sprite",
+    "all": "everything at once",
+}
+"""What a step of the study's `STEPS` changes, in words."""
+
+REPORTED = {"top_k": 1.8, "l1": 2.2}
+"""Ratio of dead shares, Shapes3D to dSprites, in the paper's abstract (COL-05, COL-06)."""
+
+RUNGS = (
+    "dsprites", "dsprites_rgb", "dsprites_hued", "shapes3d", "shapes3d_fixed_floor", "shapes3d_grey"
+)  # fmt: skip
+"""Order of the ladder in figures: neighbours are one step apart, but for the last pair."""
+
+
+def ladder(runs: Runs, method: str, position: str, width: int) -> Figure:
+    """Draw the dead share of every rung by cause, and beside it what each step adds, in points.
+
+    One line of panels per run that has such cells: bars left; right, one arrow per step, from the
+    rung before to the rung after.
+    """
+    found = {
+        name: (run, rungs)
+        for name, run in runs.items()
+        if (rungs := _rungs(run, method, position, width))
+    }
+    figure, _ = new_figure(1, 0.4 + 3.0 * len(found))
+    figure.clear()
+    panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=[1, 1.2])
+    for (left, right), (name, (run, rungs)) in zip(panels, found.items(), strict=True):
+        for height, cell in enumerate(rungs):
+            _draw_rung(left, run, cell, height)
+        left.set_yticks(range(len(rungs)), [DATASETS[cell.dataset] for cell in rungs])
+        left.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        left.set(xlim=(0, 1), xlabel="dead units")
+        left.set_title(f"{name}: {scale(run)}", fontsize=8)
+        _draw_steps(right, run, rungs)
+        for axes in (left, right):
+            axes.set_ylim(len(rungs) - 0.4, -0.6)
+            axes.grid(False, axis="y")
+    one_legend(figure)
+    return figure
+
+
+def _rungs(result: StudyResult, method: str, position: str, width: int) -> list[Cell]:
+    """Return the cells of one method, place and width that a run has, in the figures' order."""
+    cells = [
+        Cell(dataset=dataset, method=method, position=position, width=width) for dataset in RUNGS
+    ]
+    return [cell for cell in cells if find_row(result, f"dead_share/{cell.name}")]
+
+
+def _draw_rung(axes: Axes, result: StudyResult, cell: Cell, height: int) -> None:
+    relu = result.row(f"dead_share_by_relu/{cell.name}").mean
+    top = result.row(f"dead_share_by_top_k/{cell.name}").mean
+    axes.barh(height, relu, 0.6, color=BY_RELU, label="by ReLU")
+    axes.barh(height, top, 0.6, left=relu, color=BY_TOP_K, label="by Top-k")
+    total = result.row(f"dead_share/{cell.name}")
+    axes.plot(total.per_seed, [height] * total.n, "o", color=DEAD, ms=2.5, label="one seed")
+    most = find_row(result, f"dead_ceiling/{cell.name}")
+    if most is not None:
+        axes.plot(most.mean, height, "|", color=DEAD, ms=15, label="most that k allows")
+
+
+def _draw_steps(axes: Axes, result: StudyResult, rungs: Sequence[Cell]) -> None:
+    heights = {cell.dataset: height for height, cell in enumerate(rungs)}
+    steps = {name: ends for name, ends in STEPS.items() if set(ends) <= heights.keys()}
+    cell = rungs[0]
+    for column, (name, (before, after)) in enumerate(steps.items()):
+        start, end = heights[before], heights[after]
+        style = {"arrowstyle": "-|>", "color": DEAD, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (column, end), (column, start), arrowprops=style)
+        axes.plot(column, start, "o", color=DEAD, ms=4)
+        row = result.row(f"dead_step/{name}/{cell.method}/{cell.position}/{cell.width}")
+        label = f"{CHANGES[name]}\n{100 * row.mean:+.0f} points"
+        axes.text(column + 0.08, (start + end) / 2, label, rotation=90, va="center", fontsize=6.5)
+    axes.set(xticks=[], yticks=range(len(rungs)), xlim=(-0.4, len(steps) - 0.2))
+    axes.set_title("one step at a time: dead units after − before", fontsize=8)
+    axes.set_yticklabels([])
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(left=False)
+
+
+def steps(runs: Runs, position: str, width: int) -> Figure:
+    """Draw ratio and difference of the dead shares for every step, with intervals over seeds.
+
+    The first run is filled, the second open. A step without a ratio (a share of 0 before it) has no
+    mark on the left. Green: the ratios of the paper.
+    """
+    figure, (left, right) = new_figure(2, 1.3 + 0.42 * len(CHANGES))
+    marks = _run_methods(runs, position, width)
+    for number_, (name, run, method) in enumerate(marks):
+        shift = 0.6 * (number_ + 0.5) / len(marks) - 0.3
+        draw = partial(_draw_interval, color=METHOD_COLORS[method], filled=name == next(iter(runs)))
+        for axes, quantity in ((left, "dead_ratio"), (right, "dead_step")):
+            for height, step in enumerate(CHANGES):
+                row = find_row(run, f"{quantity}/{step}/{method}/{position}/{width}")
+                if row is not None and not math.isnan(row.mean):
+                    draw(axes, row, height + shift, label=f"{METHODS[method]}, {name}")
+    last = len(CHANGES) - 1
+    for method, ratio in REPORTED.items():
+        left.plot([ratio, ratio], [last - 0.45, last + 0.45], color=PAPER, linewidth=3)
+        left.text(ratio, last + 0.5, METHODS[method], color=PAPER, fontsize=7, ha="center",
+                  va="top")  # fmt: skip
+    left.axvline(1, color=DEAD, linewidth=0.8)
+    right.axvline(0, color=DEAD, linewidth=0.8)
+    left.set_yticks(range(len(CHANGES)), list(CHANGES.values()))
+    left.set(xlabel="dead share, after / before", ylim=(last + 0.9, -0.6))
+    right.set(xlabel="after − before, points", ylim=(last + 0.9, -0.6), yticks=left.get_yticks())
+    right.set_yticklabels([])
+    right.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    one_legend(figure)
+    return figure
+
+
+def _run_methods(runs: Runs, position: str, width: int) -> list[tuple[str, StudyResult, str]]:
+    """Return name, run and method wherever there are steps at a position and width."""
+    found = []
+    for name, run in runs.items():
+        cells = [cell.split("/") for cell in rows_named(run, "dead_step")]
+        methods = union(m for _, m, *at in cells if at == [position, str(width)])
+        found += [(name, run, method) for method in methods]
+    return found
+
+
+def _draw_interval(
+    axes: Axes, row: Row, height: float, *, color: str, filled: bool, label: str
+) -> None:
+    if row.low is not None and row.high is not None:
+        axes.plot([row.low, row.high], [height, height], color=color, linewidth=1.5)
+    axes.plot(row.mean, height, "o", color=color, mfc=color if filled else "white", label=label)
+
+
+def predictions(runs: Runs) -> Figure:
+    """Draw measured against predicted dead shares, and what is left against the directions.
+
+    Every mark is one cell of one run, a mean over seeds; colours are data sets. The first run is
+    filled, the second open. Panels: all deaths; deaths by ReLU; measured minus predicted deaths by
+    the participation ratio of the layer's input.
+    """
+    figure, panels = new_figure(3, 3.2)
+    for name, run in runs.items():
+        for cell in map(cell_of, rows_named(run, "predicted_dead")):
+            _draw_prediction(panels, run, cell, filled=name == next(iter(runs)))
+    for axes, title in zip(panels, ("all deaths", "deaths by ReLU"), strict=False):
+        axes.plot([0, 1], [0, 1], color=DEAD, linewidth=0.8, label="as predicted")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.set(xlabel="predicted from gamma", xlim=(0, 1), title=title)
+        percent_axis(axes, "measured")
+    panels[2].axhline(0, color=DEAD, linewidth=0.8)
+    panels[2].yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    panels[2].set(xlabel="directions of the input", ylabel="measured − predicted, points")
+    panels[2].set(title="what is left", xlim=(0, None))
+    one_legend(figure)
+    return figure
+
+
+def _draw_prediction(panels: Sequence[Axes], result: StudyResult, cell: Cell, filled: bool) -> None:
+    color = f"C{RUNGS.index(cell.dataset)}"
+    find = partial(_named_row, result, cell)
+    left = difference(find("predicted_dead"), find("dead_share"))
+    assert left is not None
+    marks = (
+        (find("predicted_dead"), find("dead_share")),
+        (find("predicted_dead_by_relu"), find("dead_share_by_relu")),
+        (find("participation"), left),
+    )
+    for axes, (x, y) in zip(panels, marks, strict=True):
+        face = color if filled else "white"
+        if y.low is not None and y.high is not None:
+            axes.plot([x.mean, x.mean], [y.low, y.high], color=color, linewidth=1.2)
+        axes.plot(x.mean, y.mean, "o", color=color, mfc=face, label=DATASETS[cell.dataset])
+
+
+def _named_row(result: StudyResult, cell: Cell, quantity: str) -> Row:
+    return result.row(f"{quantity}/{cell.name}")
+
+
+def ladder_table(runs: Runs, position: str, width: int) -> Markdown:
+    """Return what was measured and predicted at every rung, at one position and width."""
+    header = [
+        "rung", "run", "dead", "by ReLU", "by Top-k", "predicted", "by ReLU, predicted", "gamma",
+        "directions", "inputs in use",
+    ]  # fmt: skip
+    lines = [
+        [f"{DATASETS[cell.dataset]}, {METHODS[method]}", name, *_rung_line(run, cell)]
+        for method in METHODS
+        for name, run in runs.items()
+        for cell in _rungs(run, method, position, width)
+    ]
+    return markdown_table(header, lines)
+
+
+def _rung_line(result: StudyResult, cell: Cell) -> list[str]:
+    shares = (
+        "dead_share", "dead_share_by_relu", "dead_share_by_top_k", "predicted_dead",
+        "predicted_dead_by_relu",
+    )  # fmt: skip
+    return [
+        *[percent(_named_row(result, cell, name)) for name in shares],
+        number(_named_row(result, cell, "gamma"), 2),
+        number(_named_row(result, cell, "participation"), 1),
+        percent(_named_row(result, cell, "used_inputs")),
+    ]
+
+
+def steps_table(runs: Runs, position: str, width: int) -> Markdown:
+    """Return ratio and difference of the dead shares for every step, beside the paper's ratio."""
+    lines = [
+        [text, METHODS[method], name, *_step_line(run, step, f"{method}/{position}/{width}")]
+        for step, text in CHANGES.items()
+        for name, run, method in _run_methods(runs, position, width)
+        if find_row(run, f"dead_step/{step}/{method}/{position}/{width}")
+    ]
+    header = ["what changes", "method", "run", "ratio", "difference", "ratio in the paper"]
+    return markdown_table(header, lines)
+
+
+def _step_line(result: StudyResult, step: str, where: str) -> list[str]:
+    reported = REPORTED.get(where.split("/")[0]) if step == "all" else None
+    return [
+        number(result.row(f"dead_ratio/{step}/{where}"), 2),
+        points(result.row(f"dead_step/{step}/{where}"), 0),
+        DASH if reported is None else f"{reported}",
+    ]

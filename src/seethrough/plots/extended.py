@@ -1,0 +1,164 @@
+"""Figures and tables of training after the squeeze: who comes back, who dies late."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seethrough.metrics.dead_units import never_active, revived
+from seethrough.plots.labels import METHOD_COLORS, by_dataset, cell_of, cell_text, dataset_title
+from seethrough.plots.style import DEAD, PAPER, draw_curve, new_figure, one_legend, percent_axis
+from seethrough.plots.tables import markdown_table, named_runs, percent, points, rows_named
+from seethrough.plots.unit_maps import (
+    REVIVED,
+    STATES,
+    States,
+    as_png,
+    draw_key,
+    draw_units,
+    map_title,
+    states,
+)
+from seethrough.results import Series, StudyResult
+from seethrough.studies.cells import Cell
+from seethrough.studies.trained_layers import TrainedLayer
+
+LINES: tuple[tuple[int, tuple[int, ...]], ...] = (
+    (0, ()),
+    (0, (4, 2)),
+    (0, (1, 1)),
+    (0, (4, 1, 1, 1)),
+)
+"""One pattern of dashes per place and width, in the order in which they come."""
+
+
+def squeeze_epochs(result: StudyResult) -> int:
+    """Return how many epochs the squeeze of a run lasted."""
+    return int(result.provenance.parameters["epochs"])
+
+
+def dead_by_epoch(reference: StudyResult | None, result: StudyResult) -> Figure:
+    """Draw the dead share by epoch, one row of panels per run and one panel per data set.
+
+    The vertical line is the squeeze's end.
+    """
+    runs = named_runs(reference, result)
+    groups = [by_dataset(list(rows_named(run, "dead_share"))) for run in runs.values()]
+    figure, _ = new_figure(1, 0.6 + 2.3 * len(runs))
+    figure.clear()
+    grid = figure.subplots(len(runs), max(map(len, groups)), squeeze=False)
+    for row, (title, run), group in zip(grid, runs.items(), groups, strict=True):
+        for axes, (dataset, cells) in zip(row, group.items(), strict=False):
+            _draw_cells(axes, run, cells)
+            axes.set_title(f"{dataset_title(dataset, run)}, {title}")
+        for axes in row[len(group) :]:
+            axes.set_axis_off()
+    one_legend(figure, columns=3)
+    return figure
+
+
+def _draw_cells(axes: Axes, run: StudyResult, cells: Sequence[Cell]) -> None:
+    places = list(dict.fromkeys((cell.position, cell.width) for cell in cells))
+    for cell in cells:
+        label = cell_text(cell, with_dataset=False)
+        curve = run.one_series(f"dead_share/{cell.name}")
+        draw_curve(axes, curve, label, METHOD_COLORS[cell.method])
+        dashes = LINES[places.index((cell.position, cell.width)) % len(LINES)]
+        axes.lines[-1].set_linestyle(dashes)
+    axes.axvline(squeeze_epochs(run), color=DEAD, linewidth=0.8)
+    axes.set_xlabel("epoch")
+    percent_axis(axes, "share of units dead")
+
+
+def newly_dead(dead: Series, back: Series) -> Series:
+    """Return the share of units that fired one epoch before and are dead now, by epoch.
+
+    A dead share grows by them and falls by those that came back. The first epoch has none before
+    it: 0.
+    """
+    curves = []
+    for shares, returned in zip(dead.per_seed, back.per_seed, strict=True):
+        steps = zip(pairwise(shares), returned[1:], strict=True)
+        # Shares are rounded: a step of none can come out just below 0.
+        curves.append((0.0, *(max(0.0, after - before + b) for (before, after), b in steps)))
+    return replace(dead, id=f"newly_{dead.id}", per_seed=tuple(curves))
+
+
+def turnover(result: StudyResult) -> Figure:
+    """Draw units that came back and units that died in each epoch, one panel per cell."""
+    names = list(rows_named(result, "dead_share"))
+    columns = min(2, len(names))
+    figure, _ = new_figure(1, 0.6 + 1.8 * -(-len(names) // columns))
+    figure.clear()
+    grid = figure.subplots(
+        -(-len(names) // columns), columns, squeeze=False, sharex=True, sharey=True
+    )
+    for axes, name in zip(grid.flat, names, strict=False):
+        back = result.one_series(f"revived/{name}")
+        died = newly_dead(result.one_series(f"dead_share/{name}"), back)
+        draw_curve(axes, died, "newly dead", DEAD)
+        draw_curve(axes, back, "back again", PAPER)
+        axes.axvline(squeeze_epochs(result), color=DEAD, linewidth=0.8)
+        axes.set_yscale("symlog", linthresh=0.001)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axes.set_title(cell_text(cell_of(name)))
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    grid[0, 0].set_ylim(0, 1)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("share of units, per epoch", fontsize=9)
+    one_legend(figure)
+    return figure
+
+
+def unit_maps(layer: TrainedLayer, squeeze: int, epochs: Sequence[int]) -> list[bytes]:
+    """Return one PNG per epoch: every unit as a square, those that came back in their own colour.
+
+    Units are ordered by their state at the squeeze's end. A unit came back if it was dead then and
+    fires at the epoch shown, which is later.
+    """
+    order = np.argsort(states(layer.history.activity(squeeze)), kind="stable")
+    return [as_png(_map(layer, squeeze, epoch, order)) for epoch in epochs]
+
+
+def _map(layer: TrainedLayer, squeeze: int, epoch: int, order: States) -> Figure:
+    shown = states(layer.history.activity(epoch))
+    if epoch > squeeze:
+        shown[back_again(layer, squeeze, epoch)] = REVIVED
+    figure, (axes,) = new_figure(1, 2.4, 7.0)
+    draw_units(axes, shown[order])
+    when = "in the squeeze" if epoch <= squeeze else f"{epoch - squeeze} after the squeeze"
+    axes.set_title(f"{map_title(layer, epoch)} ({when})")
+    draw_key(figure, range(len(STATES)))
+    return figure
+
+
+def back_again(layer: TrainedLayer, squeeze: int, epoch: int) -> npt.NDArray[np.bool_]:
+    """Return the mask of units that were dead at the squeeze's end and fire at an epoch."""
+    before, after = (never_active(layer.history.activity(e)) for e in (squeeze, epoch))
+    return revived(before, after).numpy()
+
+
+def changes_table(reference: StudyResult | None, result: StudyResult) -> Markdown:
+    """Return, for every cell of both runs, the dead share at both ends, and who came and went."""
+    lines = [
+        [
+            title,
+            cell_text(cell_of(name)),
+            percent(run.row(f"dead_share_squeezed/{name}")),
+            percent(run.row(f"dead_share/{name}")),
+            points(run.row(f"dead_change/{name}")),
+            percent(run.row(f"revived_share/{name}"), 1),
+            percent(run.row(f"died_share/{name}"), 1),
+        ]
+        for title, run in named_runs(reference, result).items()
+        for name in rows_named(run, "dead_change")
+    ]
+    header = ["run", "cell", "dead after the squeeze", "dead at the end", "change",
+              "came back", "died late"]  # fmt: skip
+    return markdown_table(header, lines)

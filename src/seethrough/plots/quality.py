@@ -1,0 +1,218 @@
+"""Figures and tables of the scores of a representation, each beside its controls.
+
+A pair of cells differs in the squeeze alone: `top_k` lowers k, `top_k_open` never does.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seethrough.plots.labels import DATASETS, METHOD_COLORS, cell_of
+from seethrough.plots.style import ALIVE, DEAD, draw_curve, new_figure, one_legend
+from seethrough.plots.tables import (
+    difference,
+    find_row,
+    markdown_table,
+    number,
+    rows_named,
+    significant,
+)
+from seethrough.results import Row, StudyResult
+
+Runs = Mapping[str, StudyResult]
+_SHUFFLED, _FORGOTTEN = "#999999", "#E69F00"
+
+SCORES: dict[str, str] = {
+    "mig": "MIG",
+    "sap": "SAP",
+    "best_information": "best unit's information",
+    "dci_disentanglement": "DCI disentanglement",
+    "dci_completeness": "DCI completeness",
+    "dci_informativeness": "DCI informativeness",
+    "modularity": "modularity, all units",
+    "modularity_live": "modularity, live units",
+    "factor_vae": "FactorVAE accuracy",
+    "probe_accuracy": "linear probe accuracy",
+}
+"""Scores from 0 to 1, in words."""
+
+NUMBERS: tuple[tuple[str, str, int | None], ...] = (
+    ("mig_mean_first", "MIG of the latent mean, first epoch", 3),
+    ("mig_mean_last", "MIG of the latent mean", 3),
+    ("mig_mean_shuffled_last", "— factors shuffled", 3),
+    ("mig_code_first", "MIG of the code, first epoch", 3),
+    ("mig_code_last", "MIG of the code", 3),
+    ("mig_code_random", "— images forgotten unit by unit", 3),
+    ("best_information_last", "best unit's information", 2),
+    ("best_information_code_random", "— images forgotten unit by unit", 2),
+    ("probe_accuracy_code", "linear probe on the code", 2),
+    ("probe_chance_code", "— the commonest class", 2),
+    ("reconstruction_own_last", "error of the VAE's own path, nats", 1),
+    ("reconstruction_last", "error through the code, nats", 1),
+    ("unexplained_first", "variance unexplained, first epoch", None),
+    ("unexplained_last", "variance unexplained", None),
+)
+"""Rows of the table: quantity, in words, digits after the point (None: two significant ones).
+
+After the last epoch unless said otherwise.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The squeezed cell and its control without a squeeze, in one run."""
+
+    run: str
+    """Name of the run."""
+    result: StudyResult
+    """The run."""
+    dataset: str
+    """Name of the data set."""
+    where: str
+    """position/width."""
+
+    @property
+    def title(self) -> str:
+        """Return data set and run in words."""
+        return f"{DATASETS[self.dataset]}, {self.run}"
+
+    def row(self, quantity: str, squeezed: bool = True) -> Row | None:
+        """Return a row of one of the two, None if the run lacks it."""
+        return find_row(self.result, f"{quantity}/{self.cell(squeezed)}")
+
+    def cell(self, squeezed: bool = True) -> str:
+        """Return the name of one of the two cells."""
+        return f"{self.dataset}/{'top_k' if squeezed else 'top_k_open'}/{self.where}"
+
+
+def pairs(runs: Runs, position: str, width: int) -> Iterator[Pair]:
+    """Yield runs and data sets that have a squeezed cell at this position and width."""
+    for name, result in runs.items():
+        for cell in map(cell_of, rows_named(result, "mig_code_last")):
+            if (cell.method, cell.position, cell.width) == ("top_k", position, width):
+                yield Pair(name, result, cell.dataset, f"{position}/{width}")
+
+
+def mig_by_epoch(runs: Runs, position: str, width: int) -> Figure:
+    """Draw MIG of mean and code and the best unit's information by epoch, with their controls."""
+    found = list(pairs(runs, position, width))
+    figure, _ = new_figure(1, 0.5 + 1.9 * len(found))
+    figure.clear()
+    lines = figure.subplots(len(found), 3, squeeze=False)
+    for line, pair in zip(lines, found, strict=True):
+        for axes, quantity in zip(line, ("mig_mean", "mig_code", "best_information"), strict=True):
+            _draw_score(axes, pair, quantity)
+        for axes in line[:2]:  # one scale for the two gaps: the floor is seen as what it is
+            axes.set_ylim(0, max(0.05, *(side.get_ylim()[1] for side in line[:2])))
+        line[2].set_ylim(0, 1)
+        line[0].set_ylabel(pair.title.replace(", ", "\n"), fontsize=8)
+    for axes, title in zip(lines[0], ("MIG of the mean", "MIG of the code", "best unit"),
+                           strict=True):  # fmt: skip
+        axes.set_title(title)
+    for axes in lines[-1]:
+        axes.set_xlabel("epoch")
+    one_legend(figure)
+    return figure
+
+
+def _draw_score(axes: Axes, pair: Pair, quantity: str) -> None:
+    squeezed = pair.result.one_series(f"{quantity}/{pair.cell()}")
+    control = pair.result.one_series(f"{quantity}_shuffled/{pair.cell()}")
+    draw_curve(axes, squeezed, "squeezed", METHOD_COLORS["top_k"])
+    axes.plot(control.x, control.mean, ":", color=DEAD, label="squeezed, factors shuffled")
+    if pair.row(f"{quantity}_last", squeezed=False):
+        other = pair.result.one_series(f"{quantity}/{pair.cell(squeezed=False)}")
+        axes.plot(other.x, other.mean, "--", color=METHOD_COLORS["l1"], label="no squeeze")
+
+
+def scores(runs: Runs, position: str, width: int) -> Figure:
+    """Draw every score of mean, code and unsqueezed code, with both controls, as dots."""
+    found = list(pairs(runs, position, width))
+    figure, _ = new_figure(1, 0.4 + len(found) * (0.4 + 0.24 * len(SCORES)))
+    figure.clear()
+    lines = figure.subplots(len(found), 3, squeeze=False, sharex=True, sharey=True)
+    for line, pair in zip(lines, found, strict=True):
+        for axes, (what, squeezed) in zip(
+            line, (("mean", True), ("code", True), ("code", False)), strict=True
+        ):
+            _draw_dots(axes, pair, what, squeezed)
+        line[0].set_ylabel(pair.title, fontsize=8)
+    for axes, title in zip(lines[0], ("latent mean", "code, squeezed", "code, no squeeze"),
+                           strict=True):  # fmt: skip
+        axes.set_title(title)
+    lines[0, 0].set_yticks(range(len(SCORES)), list(SCORES.values()))
+    lines[0, 0].set(ylim=(len(SCORES) - 0.5, -0.5), xlim=(-0.02, 1.02))
+    one_legend(figure)
+    return figure
+
+
+def _draw_dots(axes: Axes, pair: Pair, what: str, squeezed: bool) -> None:
+    marks = (
+        ("_random", "images forgotten unit by unit", _FORGOTTEN, "s", 0.22),
+        ("_shuffled", "factors shuffled", _SHUFFLED, "^", -0.22),
+        ("", "score", ALIVE, "o", 0.0),
+    )
+    for suffix, label, color, marker, shift in marks:
+        for height, score in enumerate(SCORES):
+            row = pair.row(f"{score}_{what}{suffix}", squeezed)
+            if row is None:
+                continue
+            if row.low is not None and row.high is not None:
+                axes.plot([row.low, row.high], 2 * [height + shift], color=color, linewidth=1.2)
+            axes.plot(row.mean, height + shift, marker, color=color, ms=4, label=label)
+
+
+def reconstruction(runs: Runs, position: str, width: int) -> Figure:
+    """Draw reconstruction error and unexplained variance, first against last epoch."""
+    found = list(pairs(runs, position, width))
+    figure, _ = new_figure(1, 0.5 + 2.0 * len(found))
+    figure.clear()
+    lines = figure.subplots(len(found), 2, squeeze=False)
+    for (left, right), pair in zip(lines, found, strict=True):
+        _draw_slope(left, pair, "reconstruction_own", True, "the VAE's own path", DEAD)
+        for squeezed, method, label in ((True, "top_k", "through the code, squeezed"),
+                                        (False, "l1", "through the code, no squeeze")):  # fmt: skip
+            color = METHOD_COLORS[method]
+            _draw_slope(left, pair, "reconstruction", squeezed, label, color)
+            _draw_slope(right, pair, "unexplained", squeezed, label, color)
+        left.set(ylabel="error, nats per image", title=pair.title)
+        right.set(ylabel="variance unexplained", yscale="log", title=pair.title)
+    one_legend(figure)
+    return figure
+
+
+def _draw_slope(
+    axes: Axes, pair: Pair, quantity: str, squeezed: bool, label: str, color: str
+) -> None:
+    first = pair.row(f"{quantity}_first", squeezed)
+    last = pair.row(f"{quantity}_last", squeezed)
+    if first is None or last is None:
+        return
+    for values in zip(first.per_seed, last.per_seed, strict=True):
+        axes.plot([0, 1], values, "o-", color=color, ms=2.5, linewidth=0.6, alpha=0.5)
+    axes.plot([0, 1], [first.mean, last.mean], "o-", color=color, ms=5, label=label)
+    axes.set_xticks([0, 1], ["first epoch", "last epoch"])
+    axes.set_xlim(-0.3, 1.3)
+
+
+def equal_length_table(runs: Runs, position: str, width: int) -> Markdown:
+    """Return every number with and without the squeeze after equal training, and the difference.
+
+    Differences are taken seed by seed: both layers of a seed saw the same images in the same order.
+    """
+    header = ["", "run", "squeezed", "no squeeze", "difference, seed by seed"]
+    lines = [
+        [f"{DATASETS[pair.dataset]}: {text}", pair.run, *_line(pair, quantity, digits)]
+        for pair in pairs(runs, position, width)
+        for quantity, text, digits in NUMBERS
+    ]
+    return markdown_table(header, lines)
+
+
+def _line(pair: Pair, quantity: str, digits: int | None) -> list[str]:
+    squeezed, other = pair.row(quantity), pair.row(quantity, squeezed=False)
+    rows = squeezed, other, difference(other, squeezed)
+    return [significant(row) if digits is None else number(row, digits) for row in rows]

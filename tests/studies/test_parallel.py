@@ -1,0 +1,32 @@
+import math
+import os
+
+import pytest
+
+from seethrough.studies.parallel import parallel_map
+
+
+def process_of(item: int) -> tuple[int, int]:
+    return item, os.getpid()
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    found = parallel_map(process_of, [3, 1, 2], workers=2)
+    assert [item for item, _ in found] == [3, 1, 2]
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_one_worker_or_one_item_stays_in_this_process() -> None:
+    assert parallel_map(process_of, [1, 2], workers=1) == [(1, os.getpid()), (2, os.getpid())]
+    assert parallel_map(process_of, [1], workers=2) == [(1, os.getpid())]
+    assert parallel_map(process_of, [], workers=2) == []
+
+
+def test_an_error_of_a_worker_is_raised_here() -> None:
+    with pytest.raises(ValueError, match="math domain|expected a nonnegative"):
+        parallel_map(math.sqrt, [1.0, -1.0], workers=2)
+
+
+def test_no_worker_is_refused() -> None:
+    with pytest.raises(ValueError, match="workers is 0, allowed is at least 1"):
+        parallel_map(math.sqrt, [1.0], workers=0)
