@@ -38,7 +38,7 @@ from seethrough.training.initialise import generator_for
 
 ROUNDS, EPOCH = 5, 26
 WIDTHS = (500, 1000, 2048)
-CONFIG = TrainingConfig(n_train=1024, n_heldout=8, batch_size=64, threads=1)
+CONFIG = TrainingConfig(n_train=512, n_heldout=8, batch_size=64, threads=1)
 
 Epoch = Callable[[], object]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from seethrough.data import OfficialFileError, dsprites
+from seethrough.data import dsprites
 from seethrough.data.dsprites_factors import FACTOR_NAMES, FACTOR_SIZES, FACTOR_VALUES
 
 REAL_FRAMES = Path(__file__).resolve().parents[3] / "shared" / "data" / "dsprites_real_frames.npz"
@@ -141,8 +141,8 @@ def test_classes_outside_are_refused_by_name():
         dsprites.render(torch.tensor([[0, 0, 40, 0, 0]]))
 
 
-def test_loaded_dataset_follows_the_official_order():
-    dataset = dsprites.load()
+def test_the_dataset_follows_the_official_order():
+    dataset = dsprites.RenderedDsprites()
     assert dataset.name == "dSprites (re-rendered)"
     assert len(dataset) == 737_280
     assert dataset.factor_names == FACTOR_NAMES
@@ -163,17 +163,6 @@ def test_factor_values_are_the_published_ones():
     assert pos_y == pos_x
 
 
-def test_load_refuses_what_it_cannot_serve():
-    with pytest.raises(ValueError, match="one of rendered, official, got drawn"):
-        dsprites.load("drawn")
-    with pytest.raises(ValueError, match="path of the published npz, got None"):
-        dsprites.load("official")
-    with pytest.raises(ValueError, match='"rendered" takes no path, got x.npz'):
-        dsprites.load("rendered", path="x.npz")
-    with pytest.raises(OfficialFileError, match="does not exist"):
-        dsprites.load("official", path="no_such_file.npz")
-
-
 def test_all_rendered_packed_on_a_smaller_lattice(monkeypatch, capsys):
     monkeypatch.setattr(dsprites.RenderedDsprites, "factor_sizes", (3, 2, 2, 3, 2))
     monkeypatch.setattr(dsprites, "PACKING_CHUNK", 10)
@@ -191,7 +180,7 @@ def test_all_rendered_packed():
     assert dataset.name == "dSprites (re-rendered)"
     assert dataset.bits.nbytes <= 400e6
     index = torch.randint(0, len(dataset), (500,), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(dataset.images(index), dsprites.load().images(index))
+    assert torch.equal(dataset.images(index), dsprites.RenderedDsprites().images(index))
 
 
 @pytest.mark.gpu

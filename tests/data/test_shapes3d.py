@@ -245,8 +245,8 @@ def test_classes_outside_are_refused_by_name(factor):
         shapes3d.render(classes)
 
 
-def test_loaded_dataset_follows_the_official_order():
-    dataset = shapes3d.load()
+def test_the_dataset_follows_the_official_order():
+    dataset = shapes3d.RenderedShapes3D()
     assert dataset.name == "Shapes3D (re-rendered)"
     assert len(dataset) == 480_000
     assert dataset.factor_names == FACTOR_NAMES
@@ -268,11 +268,6 @@ def test_factor_values_are_the_published_ones():
     assert FACTOR_VALUES[4] == (0, 1, 2, 3)
     assert SHAPE_NAMES == ("cube", "cylinder", "sphere", "capsule")
     assert np.allclose(FACTOR_VALUES[5], np.linspace(-30, 30, 15), rtol=0, atol=1e-13)
-
-
-def test_a_path_is_read_as_the_published_file(tmp_path):
-    with pytest.raises(ValueError, match="nothing.h5"):
-        shapes3d.load(tmp_path / "nothing.h5")
 
 
 @pytest.mark.gpu

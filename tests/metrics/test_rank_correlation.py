@@ -9,7 +9,7 @@ from seethrough.metrics.rank_correlation import kendall_tau
 
 def test_one_swap_in_four() -> None:
     """Six pairs, one of them discordant: (5 - 1) / 6."""
-    assert kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)
+    assert kendall_tau([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 4.0, 3.0]) == pytest.approx(4 / 6)
 
 
 def test_a_tie_on_one_side() -> None:

@@ -32,7 +32,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 
 @pytest.fixture(scope="session")
 def grid() -> collapse_grid.Parameters:
-    return collapse_grid.Parameters(**TINY, datasets=("dsprites",), widths=(40, 50))
+    return collapse_grid.Parameters(
+        **TINY, datasets=("dsprites",), widths=(40, 50), path_widths=(40, 50)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,13 @@ def test_cells_are_every_combination(grid: collapse_grid.Parameters) -> None:
     ]
 
 
-def test_in_the_path_only_the_chosen_methods_are_run() -> None:
+def test_in_the_path_only_what_is_chosen_is_run() -> None:
     parameters = collapse_grid.Parameters(
         datasets=("dsprites",), methods=("top_k", "l1"), positions=("beside", "in_path"),
-        widths=(60,), path_methods=("l1",),
+        widths=(60, 70), path_methods=("l1",), path_widths=(70,),
     )  # fmt: skip
-    assert [cell.name for cell in parameters.cells()] == [
-        "dsprites/top_k/beside/60", "dsprites/l1/beside/60", "dsprites/l1/in_path/60"
+    assert [cell.name.removeprefix("dsprites/") for cell in parameters.cells()] == [
+        "top_k/beside/60", "top_k/beside/70", "l1/beside/60", "l1/beside/70", "l1/in_path/70"
     ]  # fmt: skip
 
 

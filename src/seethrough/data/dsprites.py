@@ -1,4 +1,4 @@
-"""dSprites, re-rendered from the geometry of its sprites, or read from the published file.
+"""dSprites, re-rendered from the geometry of its sprites.
 
 The renderer samples each sprite at pixel centres, without antialiasing. x points right and y down,
 pixels are numbered 0 to 63, and the sprite's centre lies at 15.5 + 32 pos in each direction. With
@@ -17,7 +17,6 @@ Symbols: N images; classes as in `dsprites_factors`.
 import math
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float64, Int64, UInt8
@@ -30,12 +29,10 @@ from seethrough.data.dsprites_factors import (
     FACTOR_VALUES,
     IMAGE_SHAPE,
 )
-from seethrough.data.dsprites_official import read_official
 from seethrough.data.factor_dataset import FactorDataset, require_classes
 from seethrough.data.packed_images import PackedDataset, pack_images, with_bits
 
 RENDERED_NAME = "dSprites (re-rendered)"
-SOURCES = ("rendered", "official")
 
 # Pixels, at scale 1.
 SQUARE_HALF_SIDE = 9.6
@@ -62,28 +59,6 @@ CHUNK_CPU = 32
 CHUNK_DEVICE = 8192
 # Images rendered between two packings when all are rendered.
 PACKING_CHUNK = 4096
-
-
-def load(source: str = "rendered", path: str | Path | None = None) -> FactorDataset:
-    """Return dSprites from one of its two sources.
-
-    "rendered" draws images when they are asked for and needs no file (see `render_all_packed` to
-    hold all of them). "official" reads and checks the published npz at `path`, without
-    unpickling anything, and holds its images as bits, 377 MB.
-
-    Raises:
-        ValueError: an unknown source, a path with "rendered", no path with "official".
-        OfficialFileError: a published file that fails a check (a ValueError too).
-    """
-    if source not in SOURCES:
-        raise ValueError(f"source must be one of {', '.join(SOURCES)}, got {source}")
-    if source == "rendered":
-        if path is not None:
-            raise ValueError(f'source "rendered" takes no path, got {path}')
-        return RenderedDsprites()
-    if path is None:
-        raise ValueError('source "official" needs the path of the published npz, got None')
-    return read_official(path)
 
 
 def render(factor_classes: Int64[Tensor, "N 5"]) -> UInt8[Tensor, "N 1 64 64"]:

@@ -18,7 +18,6 @@ Symbols: N images; classes as in `shapes3d_factors`; L = 6 levels.
 import colorsys
 import functools
 import math
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int16, Int64, UInt8
@@ -59,20 +58,6 @@ N_PIXELS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
 # gains little at this size, and costs a hundredfold when other processes keep the cores busy.
 BLOCK_CPU = (2048, 2)
 BLOCK_DEVICE = (4096, 4096)
-
-
-def load(path: str | Path = "") -> FactorDataset:
-    """Return 3D Shapes: drawn when asked for, or, with a path, read from the published file.
-
-    Raises:
-        ValueError: a published file that fails a check.
-    """
-    if not str(path):
-        return RenderedShapes3D()
-    # Reading needs an optional dependency that drawing does not.
-    from seethrough.data.shapes3d_official import read_official
-
-    return read_official(path)
 
 
 def render(factor_classes: Int64[Tensor, "N 6"]) -> UInt8[Tensor, "N 3 64 64"]:

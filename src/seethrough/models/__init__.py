@@ -1,1 +1,1 @@
-"""Models: the VAE, the sparse autoencoder, their union, and how it is trained."""
+"""Models: the VAE, alone or with a sparse layer in its path, its training and its record."""

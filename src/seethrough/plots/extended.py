@@ -22,6 +22,7 @@ from seethrough.plots.unit_maps import (
     draw_key,
     draw_units,
     map_title,
+    spread,
     states,
 )
 from seethrough.results import Series, StudyResult
@@ -114,6 +115,19 @@ def turnover(result: StudyResult) -> Figure:
     figure.supylabel("share of units, per epoch", fontsize=9)
     one_legend(figure)
     return figure
+
+
+def shown_epochs(squeeze: int, extra: int, at_most: int) -> list[int]:
+    """Return epochs for a slider, about as many in the squeeze as after it.
+
+    The first, the squeeze's end and the last are among them.
+
+    >>> shown_epochs(50, 100, at_most=6)
+    [1, 26, 50, 83, 117, 150]
+    """
+    half = at_most // 2
+    steps = min(extra, at_most - half)
+    return spread(squeeze, half) + [squeeze + round(i * extra / steps) for i in range(1, steps + 1)]
 
 
 def unit_maps(layer: TrainedLayer, squeeze: int, epochs: Sequence[int]) -> list[bytes]:

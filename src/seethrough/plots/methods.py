@@ -31,8 +31,18 @@ from seethrough.plots.tables import (
     points,
     rows_named,
 )
+from seethrough.plots.unit_maps import (
+    REVIVED,
+    as_png,
+    draw_key,
+    draw_units,
+    last_order,
+    map_title,
+    states,
+)
 from seethrough.results import Row, StudyResult
 from seethrough.studies.cells import Cell
+from seethrough.studies.squeeze import TrainedCell
 
 
 def by_epoch(result: StudyResult) -> Figure:
@@ -148,3 +158,26 @@ def against_top_k(run: StudyResult, cell: Cell) -> Row | None:
     return difference(
         find_row(run, f"dead_share/{base.name}"), find_row(run, f"dead_share/{cell.name}")
     )
+
+
+def first_place(trained: Sequence[TrainedCell]) -> list[TrainedCell]:
+    """Return the cells that differ from the first in their method alone."""
+    place = replace(trained[0].cell, method="top_k")
+    return [one for one in trained if replace(one.cell, method="top_k") == place]
+
+
+def last_maps(trained: Sequence[TrainedCell]) -> list[bytes]:
+    """Return one PNG per cell: every unit of the first seed after the last epoch, as a square.
+
+    Units are ordered by their state in the first cell. All cells need one width.
+    """
+    order = last_order(trained[0].layers[0])
+    pictures = []
+    for one in trained:
+        layer = one.layers[0]
+        figure, (axes,) = new_figure(1, 2.4, 7.0)
+        draw_units(axes, states(layer.history.activity(-1))[order])
+        axes.set_title(f"{cell_text(one.cell)}: {map_title(layer, layer.history.epochs)}")
+        draw_key(figure, range(REVIVED))
+        pictures.append(as_png(figure))
+    return pictures

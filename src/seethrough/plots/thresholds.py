@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import torch
 from IPython.display import Markdown
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from seethrough.metrics.dead_units import UnitActivity, layer_scale
 from seethrough.plots.labels import (
     METHOD_COLORS,
     POSITION_MARKERS,
@@ -15,7 +19,7 @@ from seethrough.plots.labels import (
     cell_text,
     dataset_title,
 )
-from seethrough.plots.style import new_figure, one_legend
+from seethrough.plots.style import DEAD, new_figure, one_legend, percent_axis
 from seethrough.plots.tables import (
     find_row,
     half_width,
@@ -27,6 +31,7 @@ from seethrough.plots.tables import (
 )
 from seethrough.results import StudyResult
 from seethrough.studies.cells import Cell
+from seethrough.studies.squeeze import TrainedCell
 
 PLAIN = "dead_share"
 _FREQUENCY, _MAXIMUM = "dead_share_frequency_below_", "dead_share_max_below_"
@@ -51,6 +56,70 @@ def rule_label(rule: str) -> str:
     if rule.startswith(_MAXIMUM):
         return f"maximum < {float(rule.removeprefix(_MAXIMUM)):g} of scale"
     return "never active"
+
+
+def cumulative(
+    trained: Sequence[TrainedCell], frequencies: Sequence[float], maxima: Sequence[float]
+) -> Figure:
+    """Draw the share of units below every threshold, on frequency and on the largest activation.
+
+    One column per data set, one line per cell, the units of all seeds pooled; the vertical lines
+    are the thresholds given. Axes of thresholds are logarithmic and begin at the smallest one.
+    """
+    by_name = {one.cell.name: one for one in trained}
+    groups = by_dataset(list(by_name))
+    figure, _ = new_figure(1, 5.0)
+    figure.clear()
+    rows = figure.subplots(2, len(groups), squeeze=False, sharex="row", sharey=True)
+    for (top, bottom), (dataset, cells) in zip(rows.T, groups.items(), strict=True):
+        for cell in cells:
+            activities = [layer.history.activity(-1) for layer in by_name[cell.name].layers]
+            _draw_below(top, torch.cat([firing_frequency(a) for a in activities]), cell)
+            _draw_below(bottom, torch.cat([relative_maximum(a) for a in activities]), cell)
+        for axes, marks in ((top, frequencies), (bottom, maxima)):
+            for mark in marks:
+                axes.axvline(mark, color=DEAD, linewidth=0.6, linestyle=":")
+        top.set(title=dataset_title(dataset), xlabel="share of images on which a unit fires")
+        bottom.set_xlabel("largest activation over the layer's scale")
+    rows[0, 0].set(xscale="log", xlim=(min(frequencies) / 2, 1))
+    rows[1, 0].set(xscale="log", xlim=(min(maxima) / 2, 10))
+    for axes in rows[:, 0]:
+        percent_axis(axes, "share of units below")
+    one_legend(figure, columns=3)
+    return figure
+
+
+def firing_frequency(activity: UnitActivity) -> Float64[Tensor, " M"]:
+    """Return the share of images on which each unit fires."""
+    return activity.fired_count.double() / activity.n_images
+
+
+def relative_maximum(activity: UnitActivity) -> Float64[Tensor, " M"]:
+    """Return each unit's largest activation over the layer's scale, 0 where no unit fires."""
+    return (activity.max_activation.double() / layer_scale(activity)).nan_to_num(nan=0.0)
+
+
+def share_below(
+    values: Float64[Tensor, " M"], thresholds: Float64[Tensor, " T"]
+) -> Float64[Tensor, " T"]:
+    """Return the share of values that are below each threshold.
+
+    >>> share_below(torch.tensor([0.0, 0.0, 0.5, 1.0]).double(), torch.tensor([0.1, 0.6]).double())
+    tensor([0.5000, 0.7500], dtype=torch.float64)
+    """
+    ordered = values.sort().values
+    counts = torch.searchsorted(ordered, thresholds)  # how many are strictly below
+    return counts.double() / len(values)
+
+
+def _draw_below(axes: Axes, values: Float64[Tensor, " M"], cell: Cell) -> None:
+    at = torch.logspace(-7, 1, 801, dtype=torch.float64)
+    style = "-" if cell.position == "beside" else "--"
+    axes.plot(
+        at.numpy(), share_below(values, at).numpy(), color=METHOD_COLORS[cell.method],
+        linestyle=style, alpha=0.5 + 0.5 * (cell.width == 500), linewidth=1.3,
+        label=cell_text(cell, with_dataset=False),
+    )  # fmt: skip
 
 
 def shares(result: StudyResult) -> Figure:

@@ -22,9 +22,11 @@ class GridParameters(SqueezeParameters):
 
     path_methods: tuple[str, ...] = ("top_k",)
     """Those of the methods that are also run in the path, where every layer needs its own VAE."""
+    path_widths: tuple[int, ...] = (500, 1000, 2048)
+    """Those of the widths that are also run in the path."""
 
     def cells(self) -> list[Cell]:
-        """Return every combination, once each; in the path with `path_methods` alone."""
+        """Return every combination, once each; in the path only what is chosen for it."""
         axes = (self.datasets, self.methods, self.positions, self.widths)
         for name, values in zip(("datasets", "methods", "positions", "widths"), axes, strict=True):
             if not values or len(set(values)) < len(values):
@@ -32,5 +34,5 @@ class GridParameters(SqueezeParameters):
         return [
             Cell(dataset=dataset, method=method, position=position, width=width)
             for dataset, method, position, width in product(*axes)
-            if position != "in_path" or method in self.path_methods
+            if position != "in_path" or (method in self.path_methods and width in self.path_widths)
         ]

@@ -9,7 +9,6 @@ Rows are named `quantity/dataset/remedy/width`.
 """
 
 import copy
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +49,7 @@ from seethrough.training.device import thread_count
 STUDY = "collapse_remedies"
 POSITION = "beside"
 FRACTION, UNITS = "fraction", "units"
-N_TIMED, N_TIMINGS = 128, 7
+N_TIMED, N_TIMINGS = 256, 9
 """Inputs of an epoch that is timed, and how often each layer takes it."""
 
 
@@ -150,8 +149,12 @@ def train_arms(
     parameters: Parameters, store: ArtifactStore | None = None
 ) -> dict[Arm, list[TrainedLayer]]:
     """Return the trained layers of every arm, one per seed, trained now if the store lacks them."""
-    layers = iter(parameters.models(store or ArtifactStore()).layers(parameters.layer_configs()))
-    return {arm: [next(layers) for _ in parameters.seeds] for arm in parameters.arms()}
+    models = parameters.models(store or ArtifactStore())
+    layers = models.layers(parameters.layer_configs())
+    # one object per VAE, so that its activations are computed once and not for every layer
+    vaes = {layer.vae.config: layer.vae for layer in layers}
+    shared = iter([replace(layer, vae=vaes[layer.vae.config]) for layer in layers])
+    return {arm: [next(shared) for _ in parameters.seeds] for arm in parameters.arms()}
 
 
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
@@ -267,19 +270,18 @@ def untrained_dead_share(sae: PreparedAutoencoder, held: Float[Tensor, "N D"], k
 
 
 def cost_rows(trained: dict[Arm, list[TrainedLayer]], parameters: Parameters) -> list[Row]:
-    """Return the processor time of an epoch over the baseline's, for each arm's first seed."""
+    """Return the processor time of an epoch over the baseline's, for each remedy's first seed."""
     rows = []
     for arm, layers in trained.items():
-        plain = Arm(dataset=arm.dataset, remedy=BASELINE, width=arm.width)
-        if plain in trained:
-            ratio = cost_ratio(layers[0], trained[plain][0])
+        if arm.remedy in parameters.remedies:
+            plain = trained[Arm(dataset=arm.dataset, remedy=BASELINE, width=arm.width)]
             text = "processor time of an epoch over the baseline's"
-            rows.append(arm.row("cost", text, "ratio", [ratio]))
+            rows.append(arm.row("cost", text, "ratio", [cost_ratio(layers[0], plain[0])]))
     return rows
 
 
 def cost_ratio(layer: TrainedLayer, plain: TrainedLayer) -> float:
-    """Return the median time of an epoch over another layer's, taken in turns on the CPU.
+    """Return the shortest time of an epoch over another layer's, taken in turns on the CPU.
 
     Layers are as they are after training, dead units and all; what they learn is thrown away.
     """
@@ -287,7 +289,7 @@ def cost_ratio(layer: TrainedLayer, plain: TrainedLayer) -> float:
     with thread_count(1):
         for _ in range(N_TIMINGS):
             seconds.append((_epoch_seconds(layer), _epoch_seconds(plain)))
-    return statistics.median(a for a, _ in seconds) / statistics.median(b for _, b in seconds)
+    return min(own for own, _ in seconds) / min(other for _, other in seconds)
 
 
 def _epoch_seconds(layer: TrainedLayer) -> float:
