@@ -100,7 +100,7 @@ def train_epoch(
     """Take one pass over the inputs in their order; return every batch's loss, on the device."""
     sae.train()
     losses = []
-    for batch in inputs.split(config.batch_size):
+    for batch in inputs.split(config.batch_size):  # type: ignore[no-untyped-call]
         loss = _loss(sae, batch, config, epoch, _steps(inputs, config))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

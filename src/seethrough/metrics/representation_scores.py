@@ -62,7 +62,7 @@ def representation_scores(
     FactorVAE metric draws its votes from all. `seed` decides the halves, the votes and the forests;
     equal seeds give equal scores. `n_trees` is the size of the forests of DCI; every other setting
     is the default of its function. Of 2,048 images with the factors of 3D Shapes, one core takes
-    0.4 s for 10 units and 8 s for 1,000, of which the forests take 6, and up to twice that where
+    0.4 s for 10 units and 8 s for 1,000, of which the forests take 6, and half as much again where
     the code knows nothing (benchmarks/metrics/representation_scores.py prints the parts).
 
     Raises:

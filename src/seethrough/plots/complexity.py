@@ -7,6 +7,7 @@ from functools import partial
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, cell_of
 from seethrough.plots.style import (
@@ -114,8 +115,9 @@ def _draw_steps(axes: Axes, result: StudyResult, rungs: Sequence[Cell]) -> None:
         axes.annotate("", (column, end), (column, start), arrowprops=style)
         axes.plot(column, start, "o", color=DEAD, ms=4)
         row = result.row(f"dead_step/{name}/{cell.method}/{cell.position}/{cell.width}")
-        label = f"{CHANGES[name]}\n{100 * row.mean:+.0f} points"
-        axes.text(column + 0.08, (start + end) / 2, label, rotation=90, va="center", fontsize=6.5)
+        label = f"{name.replace('_', ' ')}\n{_signed(row.mean)} points"
+        middle = min(max((start + end) / 2, 0.5), len(rungs) - 1.5)
+        axes.text(column + 0.08, middle, label, rotation=90, va="center", fontsize=7)
     axes.set(xticks=[], yticks=range(len(rungs)), xlim=(-0.4, len(steps) - 0.2))
     axes.set_title("one step at a time: dead units after − before", fontsize=8)
     axes.set_yticklabels([])
@@ -123,17 +125,23 @@ def _draw_steps(axes: Axes, result: StudyResult, rungs: Sequence[Cell]) -> None:
     axes.tick_params(left=False)
 
 
+def _signed(share: float) -> str:
+    """Return a difference of shares in points, with its sign."""
+    whole = round(100 * share)
+    return f"{whole:+d}" if whole else "0"
+
+
 def steps(runs: Runs, position: str, width: int) -> Figure:
     """Draw ratio and difference of the dead shares for every step, with intervals over seeds.
 
-    The first run is filled, the second open. A step without a ratio (a share of 0 before it) has no
-    mark on the left. Green: the ratios of the paper.
+    The reference run is filled, others are open. A step without a ratio (a share of 0 before it)
+    has no mark on the left. Green: the ratios of the paper.
     """
     figure, (left, right) = new_figure(2, 1.3 + 0.42 * len(CHANGES))
     marks = _run_methods(runs, position, width)
     for number_, (name, run, method) in enumerate(marks):
         shift = 0.6 * (number_ + 0.5) / len(marks) - 0.3
-        draw = partial(_draw_interval, color=METHOD_COLORS[method], filled=name == next(iter(runs)))
+        draw = partial(_draw_interval, color=METHOD_COLORS[method], filled=name == "reference run")
         for axes, quantity in ((left, "dead_ratio"), (right, "dead_step")):
             for height, step in enumerate(CHANGES):
                 row = find_row(run, f"{quantity}/{step}/{method}/{position}/{width}")
@@ -150,7 +158,8 @@ def steps(runs: Runs, position: str, width: int) -> Figure:
     left.set(xlabel="dead share, after / before", ylim=(last + 0.9, -0.6))
     right.set(xlabel="after − before, points", ylim=(last + 0.9, -0.6), yticks=left.get_yticks())
     right.set_yticklabels([])
-    right.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    right.xaxis.set_major_formatter(lambda value, _: _signed(value))
+    right.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     one_legend(figure)
     return figure
 
@@ -176,21 +185,21 @@ def _draw_interval(
 def predictions(runs: Runs) -> Figure:
     """Draw measured against predicted dead shares, and what is left against the directions.
 
-    Every mark is one cell of one run, a mean over seeds; colours are data sets. The first run is
-    filled, the second open. Panels: all deaths; deaths by ReLU; measured minus predicted deaths by
-    the participation ratio of the layer's input.
+    Every mark is one cell of one run, a mean over seeds; colours are data sets. The reference run
+    is filled, others are open. Panels: all deaths; deaths by ReLU; measured minus predicted deaths
+    by the participation ratio of the layer's input.
     """
     figure, panels = new_figure(3, 3.2)
     for name, run in runs.items():
         for cell in map(cell_of, rows_named(run, "predicted_dead")):
-            _draw_prediction(panels, run, cell, filled=name == next(iter(runs)))
+            _draw_prediction(panels, run, cell, filled=name == "reference run")
     for axes, title in zip(panels, ("all deaths", "deaths by ReLU"), strict=False):
         axes.plot([0, 1], [0, 1], color=DEAD, linewidth=0.8, label="as predicted")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
         axes.set(xlabel="predicted from gamma", xlim=(0, 1), title=title)
         percent_axis(axes, "measured")
     panels[2].axhline(0, color=DEAD, linewidth=0.8)
-    panels[2].yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    panels[2].yaxis.set_major_formatter(lambda value, _: _signed(value))
     panels[2].set(xlabel="directions of the input", ylabel="measured − predicted, points")
     panels[2].set(title="what is left", xlim=(0, None))
     one_legend(figure)
@@ -247,21 +256,26 @@ def _rung_line(result: StudyResult, cell: Cell) -> list[str]:
 
 
 def steps_table(runs: Runs, position: str, width: int) -> Markdown:
-    """Return ratio and difference of the dead shares for every step, beside the paper's ratio."""
+    """Return ratio and difference of the dead shares for every step and run, beside the paper's."""
+    header = ["what changes", "method", "ratio in the paper"]
+    header += [f"{name}: {what}" for name in runs for what in ("ratio", "difference")]
+    methods = union(method for _, _, method in _run_methods(runs, position, width))
     lines = [
-        [text, METHODS[method], name, *_step_line(run, step, f"{method}/{position}/{width}")]
+        [text, METHODS[method], _reported(step, method)]
+        + _step_cells(runs, f"{step}/{method}/{position}/{width}")
+        for method in methods
         for step, text in CHANGES.items()
-        for name, run, method in _run_methods(runs, position, width)
-        if find_row(run, f"dead_step/{step}/{method}/{position}/{width}")
     ]
-    header = ["what changes", "method", "run", "ratio", "difference", "ratio in the paper"]
     return markdown_table(header, lines)
 
 
-def _step_line(result: StudyResult, step: str, where: str) -> list[str]:
-    reported = REPORTED.get(where.split("/")[0]) if step == "all" else None
-    return [
-        number(result.row(f"dead_ratio/{step}/{where}"), 2),
-        points(result.row(f"dead_step/{step}/{where}"), 0),
-        DASH if reported is None else f"{reported}",
-    ]
+def _reported(step: str, method: str) -> str:
+    return f"{REPORTED[method]}" if step == "all" and method in REPORTED else DASH
+
+
+def _step_cells(runs: Runs, name: str) -> list[str]:
+    cells = []
+    for run in runs.values():
+        cells.append(number(find_row(run, f"dead_ratio/{name}"), 2))
+        cells.append(points(find_row(run, f"dead_step/{name}"), 0))
+    return cells

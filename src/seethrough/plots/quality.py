@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seethrough.plots.labels import DATASETS, METHOD_COLORS, cell_of
 from seethrough.plots.style import ALIVE, DEAD, draw_curve, new_figure, one_legend
@@ -23,6 +25,7 @@ from seethrough.plots.tables import (
 from seethrough.results import Row, StudyResult
 
 Runs = Mapping[str, StudyResult]
+_SQUEEZED, _OPEN = METHOD_COLORS["top_k"], METHOD_COLORS["top_k_open"]
 _SHUFFLED, _FORGOTTEN = "#999999", "#E69F00"
 
 SCORES: dict[str, str] = {
@@ -42,18 +45,16 @@ SCORES: dict[str, str] = {
 NUMBERS: tuple[tuple[str, str, int | None], ...] = (
     ("mig_mean_first", "MIG of the latent mean, first epoch", 3),
     ("mig_mean_last", "MIG of the latent mean", 3),
-    ("mig_mean_shuffled_last", "— factors shuffled", 3),
     ("mig_code_first", "MIG of the code, first epoch", 3),
     ("mig_code_last", "MIG of the code", 3),
-    ("mig_code_random", "— images forgotten unit by unit", 3),
+    ("mig_code_random", "the same, images forgotten", 3),
     ("best_information_last", "best unit's information", 2),
-    ("best_information_code_random", "— images forgotten unit by unit", 2),
+    ("best_information_code_random", "the same, images forgotten", 2),
     ("probe_accuracy_code", "linear probe on the code", 2),
-    ("probe_chance_code", "— the commonest class", 2),
     ("reconstruction_own_last", "error of the VAE's own path, nats", 1),
     ("reconstruction_last", "error through the code, nats", 1),
-    ("unexplained_first", "variance unexplained, first epoch", None),
-    ("unexplained_last", "variance unexplained", None),
+    ("unexplained_first", "unexplained variance, first epoch", None),
+    ("unexplained_last", "unexplained variance", None),
 )
 """Rows of the table: quantity, in words, digits after the point (None: two significant ones).
 
@@ -121,11 +122,11 @@ def mig_by_epoch(runs: Runs, position: str, width: int) -> Figure:
 def _draw_score(axes: Axes, pair: Pair, quantity: str) -> None:
     squeezed = pair.result.one_series(f"{quantity}/{pair.cell()}")
     control = pair.result.one_series(f"{quantity}_shuffled/{pair.cell()}")
-    draw_curve(axes, squeezed, "squeezed", METHOD_COLORS["top_k"])
+    draw_curve(axes, squeezed, "squeezed", _SQUEEZED)
     axes.plot(control.x, control.mean, ":", color=DEAD, label="squeezed, factors shuffled")
     if pair.row(f"{quantity}_last", squeezed=False):
         other = pair.result.one_series(f"{quantity}/{pair.cell(squeezed=False)}")
-        axes.plot(other.x, other.mean, "--", color=METHOD_COLORS["l1"], label="no squeeze")
+        axes.plot(other.x, other.mean, "--", color=_OPEN, label="no squeeze")
 
 
 def scores(runs: Runs, position: str, width: int) -> Figure:
@@ -151,9 +152,9 @@ def scores(runs: Runs, position: str, width: int) -> Figure:
 
 def _draw_dots(axes: Axes, pair: Pair, what: str, squeezed: bool) -> None:
     marks = (
-        ("_random", "images forgotten unit by unit", _FORGOTTEN, "s", 0.22),
-        ("_shuffled", "factors shuffled", _SHUFFLED, "^", -0.22),
         ("", "score", ALIVE, "o", 0.0),
+        ("_shuffled", "factors shuffled", _SHUFFLED, "^", -0.22),
+        ("_random", "images forgotten unit by unit", _FORGOTTEN, "s", 0.22),
     )
     for suffix, label, color, marker, shift in marks:
         for height, score in enumerate(SCORES):
@@ -172,47 +173,62 @@ def reconstruction(runs: Runs, position: str, width: int) -> Figure:
     figure.clear()
     lines = figure.subplots(len(found), 2, squeeze=False)
     for (left, right), pair in zip(lines, found, strict=True):
-        _draw_slope(left, pair, "reconstruction_own", True, "the VAE's own path", DEAD)
-        for squeezed, method, label in ((True, "top_k", "through the code, squeezed"),
-                                        (False, "l1", "through the code, no squeeze")):  # fmt: skip
-            color = METHOD_COLORS[method]
-            _draw_slope(left, pair, "reconstruction", squeezed, label, color)
-            _draw_slope(right, pair, "unexplained", squeezed, label, color)
+        own = _draw_slope(left, pair, "reconstruction_own", True, "the VAE's own path", DEAD)
+        own.set(linewidth=5, alpha=0.25)  # the lines through the code often lie on it
+        for squeezed, label, color in (
+            (True, "through the code, squeezed", _SQUEEZED),
+            (False, "through the code, no squeeze", _OPEN),
+        ):
+            if pair.row("reconstruction_last", squeezed):
+                _draw_slope(left, pair, "reconstruction", squeezed, label, color)
+                _draw_slope(right, pair, "unexplained", squeezed, label, color)
         left.set(ylabel="error, nats per image", title=pair.title)
-        right.set(ylabel="variance unexplained", yscale="log", title=pair.title)
+        right.set(ylabel="unexplained variance", yscale="log", title=pair.title)
+        right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        right.yaxis.set_major_formatter("{x:g}")
+        right.yaxis.set_minor_formatter(NullFormatter())
     one_legend(figure)
     return figure
 
 
 def _draw_slope(
     axes: Axes, pair: Pair, quantity: str, squeezed: bool, label: str, color: str
-) -> None:
-    first = pair.row(f"{quantity}_first", squeezed)
-    last = pair.row(f"{quantity}_last", squeezed)
-    if first is None or last is None:
-        return
+) -> Line2D:
+    """Draw the mean from first to last epoch, seeds as thin lines; return the mean's line."""
+    rows = [pair.row(f"{quantity}_{when}", squeezed) for when in ("first", "last")]
+    first, last = [row for row in rows if row is not None]
     for values in zip(first.per_seed, last.per_seed, strict=True):
         axes.plot([0, 1], values, "o-", color=color, ms=2.5, linewidth=0.6, alpha=0.5)
-    axes.plot([0, 1], [first.mean, last.mean], "o-", color=color, ms=5, label=label)
+    (line,) = axes.plot([0, 1], [first.mean, last.mean], "o-", color=color, ms=5, label=label)
     axes.set_xticks([0, 1], ["first epoch", "last epoch"])
     axes.set_xlim(-0.3, 1.3)
+    return line
 
 
 def equal_length_table(runs: Runs, position: str, width: int) -> Markdown:
-    """Return every number with and without the squeeze after equal training, and the difference.
+    """Return every number of the squeezed layer, and its difference to the layer never squeezed.
 
     Differences are taken seed by seed: both layers of a seed saw the same images in the same order.
     """
-    header = ["", "run", "squeezed", "no squeeze", "difference, seed by seed"]
+    found = {(pair.dataset, pair.run): pair for pair in pairs(runs, position, width)}
+    header = ["after the last epoch"]
+    for name in runs:
+        header += [f"{name}: squeezed", "squeezed − not"]
     lines = [
-        [f"{DATASETS[pair.dataset]}: {text}", pair.run, *_line(pair, quantity, digits)]
-        for pair in pairs(runs, position, width)
+        [f"{DATASETS[dataset]}: {text}", *(
+            cell
+            for name in runs
+            for cell in _numbers(found.get((dataset, name)), quantity, digits)
+        )]
+        for dataset in dict.fromkeys(dataset for dataset, _ in found)
         for quantity, text, digits in NUMBERS
-    ]
+    ]  # fmt: skip
     return markdown_table(header, lines)
 
 
-def _line(pair: Pair, quantity: str, digits: int | None) -> list[str]:
-    squeezed, other = pair.row(quantity), pair.row(quantity, squeezed=False)
-    rows = squeezed, other, difference(other, squeezed)
+def _numbers(pair: Pair | None, quantity: str, digits: int | None) -> list[str]:
+    """Return a number and its difference to the control, dashes for no pair."""
+    squeezed = pair.row(quantity) if pair else None
+    control = pair.row(quantity, squeezed=False) if pair else None
+    rows = squeezed, difference(control, squeezed)
     return [significant(row) if digits is None else number(row, digits) for row in rows]

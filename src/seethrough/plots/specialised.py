@@ -72,7 +72,10 @@ def _draw_count(axes: Axes, result: StudyResult, cell: Cell, height: int) -> Non
     if row.low is not None and row.high is not None:
         axes.plot([row.low, row.high], [height, height], color=DEAD, linewidth=1.2)
     control = result.row(f"specialised_shuffled_last/{cell.name}").mean
-    axes.plot(control, height, "D", mfc="white", mec=DEAD, ms=5, label="factors shuffled")
+    axes.plot(
+        control, height, "D", mfc="white", mec=DEAD, ms=5, clip_on=False, zorder=5,
+        label="factors shuffled",
+    )  # fmt: skip
     reported = REPORTED.get(cell.dataset)
     if reported is not None:
         axes.plot(reported, height, "|", color=PAPER, ms=15, mew=2.5, label="reported by a post")
@@ -134,7 +137,7 @@ def by_epoch(runs: Runs, position: str, width: int) -> Figure:
         for axes, dataset in zip(line, datasets, strict=True):
             _draw_epochs(axes, runs[name], [cell for cell in cells if cell.dataset == dataset])
             axes.set(xlabel="epoch", title=f"{DATASETS[dataset]}, {name}")
-        line[0].set(ylabel="specialised units", ylim=(0, None))
+        line[0].set(ylabel="specialised units", ylim=(0, max(1.0, line[0].get_ylim()[1])))
     one_legend(figure)
     return figure
 

@@ -113,7 +113,9 @@ def step_rows(trained: Sequence[TrainedCell], method: str, position: str, width:
         if before not in dead or after not in dead:
             continue
         pairs = list(zip(dead[before], dead[after], strict=True))
-        labels = {"step": name, "method": method, "position": position, "width": width}
+        labels: dict[str, str | int | float] = {
+            "step": name, "method": method, "position": position, "width": width
+        }  # fmt: skip
         where = f"{name}/{method}/{position}/{width}"
         text = f"{after} against {before}"
         rows += [
