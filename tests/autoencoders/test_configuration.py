@@ -4,9 +4,19 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
+from seethrough.autoencoders.active_subspace import ActiveSubspaceStart
+from seethrough.autoencoders.aligned import AlignedEncoder
+from seethrough.autoencoders.auxk import AuxK
+from seethrough.autoencoders.batch_top_k import BatchTopK
 from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.ghost_gradients import GhostGradients
+from seethrough.autoencoders.jump_relu import JumpReLU
 from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.mean_centring import MeanCentring
+from seethrough.autoencoders.resampling import Resampling
 from seethrough.autoencoders.top_k import TopK
+from seethrough.autoencoders.untied_start import UntiedStart
+from seethrough.autoencoders.whitening import Whitening
 from seethrough.canonical import canonical_json
 
 
@@ -49,8 +59,16 @@ def test_levels_end_with_the_squeeze_and_stay() -> None:
     assert [config.level(epoch) for epoch in range(1, 7)] == [500, 350, 200, 50, 50, 50]
 
 
-def test_two_sparsifiers_are_two_configurations() -> None:
-    one, other = SAEConfig(), SAEConfig(sparsifier=L1(coefficient=0.1))
-    assert canonical_json(one) != canonical_json(other)
+def test_two_choices_are_two_configurations() -> None:
+    choices: list[dict[str, object]] = [
+        {}, {"sparsifier": L1(coefficient=0.1)}, {"sparsifier": BatchTopK()},
+        {"sparsifier": JumpReLU()}, {"start": UntiedStart()}, {"start": ActiveSubspaceStart()},
+        {"preparation": MeanCentring()}, {"preparation": Whitening()},
+        {"encoder": AlignedEncoder()}, {"revival": AuxK()}, {"revival": Resampling()},
+        {"revival": GhostGradients()},
+    ]  # fmt: skip
+    written = {canonical_json(replace(SAEConfig(), **choice)) for choice in choices}
+    assert len(written) == len(choices)
+    one = SAEConfig()
     with pytest.raises(FrozenInstanceError):
         one.width = 7  # type: ignore[misc]

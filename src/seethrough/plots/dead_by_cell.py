@@ -41,7 +41,6 @@ def dead_by_cell(reference: StudyResult | None, result: StudyResult | None) -> F
 def _draw_cell(
     axes: Axes, reference: StudyResult | None, result: StudyResult | None, cell: Cell, height: int
 ) -> None:
-    _draw_paper(axes, cell, height)
     shown = find_row(result, f"dead_share/{cell.name}")
     if reference and find_row(reference, f"dead_share/{cell.name}"):
         _draw_causes(axes, reference, cell, height, alpha=1.0)
@@ -49,6 +48,7 @@ def _draw_cell(
         _draw_causes(axes, result, cell, height, alpha=0.45)
     if shown is not None:
         axes.plot(shown.mean, height, "D", mfc="white", mec=DEAD, ms=5, label="this run")
+    _draw_paper(axes, cell, height)
 
 
 def _draw_paper(axes: Axes, cell: Cell, height: int) -> None:

@@ -1,5 +1,6 @@
 """Figures and tables of training after the squeeze: who comes back, who dies late."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from seethrough.metrics.dead_units import never_active, revived
 from seethrough.plots.labels import METHOD_COLORS, by_dataset, cell_of, cell_text, dataset_title
@@ -91,30 +93,41 @@ def newly_dead(dead: Series, back: Series) -> Series:
 
 
 def turnover(result: StudyResult) -> Figure:
-    """Draw units that came back and units that died in each epoch, one panel per cell."""
+    """Draw units that came back and units that died in each epoch, one panel per cell.
+
+    Thin lines are seeds, thick ones their means. The axis is logarithmic from 0.1 % upwards.
+    """
     names = list(rows_named(result, "dead_share"))
     columns = min(2, len(names))
-    figure, _ = new_figure(1, 0.6 + 1.8 * -(-len(names) // columns))
+    n_lines = math.ceil(len(names) / columns)
+    figure, _ = new_figure(1, 0.6 + 1.9 * n_lines)
     figure.clear()
-    grid = figure.subplots(
-        -(-len(names) // columns), columns, squeeze=False, sharex=True, sharey=True
-    )
+    grid = figure.subplots(n_lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, name in zip(grid.flat, names, strict=False):
         back = result.one_series(f"revived/{name}")
         died = newly_dead(result.one_series(f"dead_share/{name}"), back)
-        draw_curve(axes, died, "newly dead", DEAD)
-        draw_curve(axes, back, "back again", PAPER)
+        _draw_seeds(axes, died, "newly dead", DEAD)
+        _draw_seeds(axes, back, "back again", PAPER)
         axes.axvline(squeeze_epochs(result), color=DEAD, linewidth=0.8)
-        axes.set_yscale("symlog", linthresh=0.001)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axes.set_title(cell_text(cell_of(name)))
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
+    grid[0, 0].set_yscale("symlog", linthresh=0.001)
     grid[0, 0].set_ylim(0, 1)
-    figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel("share of units, per epoch", fontsize=9)
+    grid[0, 0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("units, per epoch")
     one_legend(figure)
     return figure
+
+
+def _draw_seeds(axes: Axes, curve: Series, label: str, color: str) -> None:
+    for seed in curve.per_seed:
+        axes.plot(curve.x, seed, color=color, linewidth=0.6, alpha=0.4)
+    axes.plot(curve.x, curve.mean, color=color, label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def shown_epochs(squeeze: int, extra: int, at_most: int) -> list[int]:

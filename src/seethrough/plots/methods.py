@@ -177,7 +177,7 @@ def last_maps(trained: Sequence[TrainedCell]) -> list[bytes]:
         layer = one.layers[0]
         figure, (axes,) = new_figure(1, 2.4, 7.0)
         draw_units(axes, states(layer.history.activity(-1))[order])
-        axes.set_title(f"{cell_text(one.cell)}: {map_title(layer, layer.history.epochs)}")
+        axes.set_title(f"{METHODS[one.cell.method]}; {map_title(layer, layer.history.epochs)}")
         draw_key(figure, range(REVIVED))
         pictures.append(as_png(figure))
     return pictures

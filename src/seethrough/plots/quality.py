@@ -130,8 +130,12 @@ def _draw_score(axes: Axes, pair: Pair, quantity: str) -> None:
 
 
 def scores(runs: Runs, position: str, width: int) -> Figure:
-    """Draw every score of mean, code and unsqueezed code, with both controls, as dots."""
+    """Draw every score of mean, code and unsqueezed code, with both controls, as dots.
+
+    Of several runs that have such cells the first, since ten scores fill a page.
+    """
     found = list(pairs(runs, position, width))
+    found = [pair for pair in found if pair.run == found[0].run]
     figure, _ = new_figure(1, 0.4 + len(found) * (0.4 + 0.24 * len(SCORES)))
     figure.clear()
     lines = figure.subplots(len(found), 3, squeeze=False, sharex=True, sharey=True)

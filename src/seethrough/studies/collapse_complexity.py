@@ -26,6 +26,7 @@ from seethrough.studies.study_run import Findings, stored_result
 STEPS: dict[str, tuple[str, str]] = {
     "three_channels": ("dsprites", "dsprites_rgb"),
     "hue_as_factor": ("dsprites_rgb", "dsprites_hued"),
+    "coloured_sprites": ("dsprites", "dsprites_hued"),
     "grey_scene": ("dsprites", "shapes3d_grey"),
     "colour": ("shapes3d_grey", "shapes3d"),
     "one_factor_more": ("shapes3d_fixed_floor", "shapes3d"),

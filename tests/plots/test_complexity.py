@@ -1,0 +1,145 @@
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import pytest
+
+from seethrough.data import catalogue
+from seethrough.plots import complexity
+from seethrough.provenance import Provenance
+from seethrough.results import Row, StudyResult
+from seethrough.studies.collapse_complexity import STEPS
+
+mpl.use("Agg")
+
+WHERE = "top_k/beside/500"
+SHARES = {"dsprites": (0.1, 0.3), "dsprites_rgb": (0.4, 0.4), "shapes3d": (0.5, 0.7)}
+
+
+def run(shares: Mapping[str, Sequence[float]], where: str = WHERE) -> StudyResult:
+    """A run with these dead shares per seed, a quarter of them by ReLU; predicted: 0.25."""
+    rows = []
+    for dataset, dead in shares.items():
+        n = len(dead)
+        values = {
+            "dead_share": dead,
+            "dead_share_by_relu": [0.25 * d for d in dead],
+            "dead_share_by_top_k": [0.75 * d for d in dead],
+            "dead_ceiling": [0.9] * n,
+            "predicted_dead": [0.25] * n,
+            "predicted_dead_by_relu": [0.125] * n,
+            "gamma": [1.5] * n,
+            "participation": [4.0] * n,
+            "used_inputs": [0.5] * n,
+        }
+        rows += [
+            Row(f"{name}/{dataset}/{where}", name, {}, "fraction", tuple(v))
+            for name, v in values.items()
+        ]
+    for step, (before, after) in STEPS.items():
+        if {before, after} <= shares.keys():
+            pairs = list(zip(shares[before], shares[after], strict=True))
+            ratio = tuple(b / a if a else math.nan for a, b in pairs)
+            rows.append(Row(f"dead_ratio/{step}/{where}", "ratio", {}, "1", ratio))
+            gain = tuple(b - a for a, b in pairs)
+            rows.append(Row(f"dead_step/{step}/{where}", "difference", {}, "fraction", gain))
+    provenance = Provenance(
+        parameters={"n_train": 64, "epochs": 3}, seeds=(0, 1), profile="custom", device="cpu",
+        threads=1, versions={}, git_commit=None, git_dirty=False, seconds=0.0,
+    )  # fmt: skip
+    return StudyResult("collapse_complexity", tuple(rows), (), provenance)
+
+
+def test_every_step_and_every_rung_has_words() -> None:
+    assert complexity.CHANGES.keys() == STEPS.keys()
+    assert sorted(complexity.RUNGS) == sorted(catalogue.NAMES)
+
+
+def test_bars_are_split_by_cause() -> None:
+    figure = complexity.ladder({"this run": run(SHARES)}, "top_k", "beside", 500)
+    left, _ = figure.axes
+    bars = [(bar.get_x(), bar.get_width()) for bar in left.patches]
+    # Means 0.2, 0.4 and 0.6, in the order of the ladder.
+    assert bars == [
+        pytest.approx(bar)
+        for bar in ((0, 0.05), (0.05, 0.15), (0, 0.1), (0.1, 0.3), (0, 0.15), (0.15, 0.45))
+    ]
+    words = [label.get_text() for label in left.get_yticklabels()]
+    assert words == ["dSprites", "dSprites in RGB", "Shapes3D"]
+
+
+def test_arrows_lead_from_the_rung_before_to_the_one_after() -> None:
+    figure = complexity.ladder({"this run": run(SHARES)}, "top_k", "beside", 500)
+    _, right = figure.axes
+    arrows = [(t.xyann[1], t.xy[1]) for t in right.texts if hasattr(t, "xyann")]
+    assert arrows == [(0, 1), (0, 2)]  # three channels; all
+    labels = [text.get_text() for text in right.texts if text.get_text()]
+    assert labels == ["three channels\n+20 points", "all\n+40 points"]
+
+
+def test_a_run_without_the_method_has_no_panels() -> None:
+    runs = {"reference run": run(SHARES, "l1/beside/500"), "this run": run(SHARES)}
+    figure = complexity.ladder(runs, "top_k", "beside", 500)
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_title().startswith("this run: 64 images")
+
+
+def test_steps_have_ratio_and_difference_and_reference_is_filled() -> None:
+    runs = {"reference run": run({**SHARES, "dsprites": (0.0, 0.3)}), "this run": run(SHARES)}
+    left, right = complexity.steps(runs, "beside", 500).axes
+    name = "Top-k, this run"
+    # Ratios 0.4 / 0.1 and 0.4 / 0.3: mean 2.67; 0.5 / 0.1 and 0.7 / 0.3: mean 3.67.
+    drawn = [line.get_xdata()[0] for line in left.lines if line.get_label() == name]
+    assert drawn == [pytest.approx(8 / 3), pytest.approx(11 / 3)]
+    drawn = [line.get_xdata()[0] for line in right.lines if line.get_label() == name]
+    assert drawn == [pytest.approx(0.2), pytest.approx(0.4)]
+    labels = [line.get_label() for line in left.lines]
+    assert "Top-k, reference run" not in labels, "a share of 0 gives no ratio"
+    faces = {str(line.get_label()): line.get_markerfacecolor() for line in right.lines}
+    assert faces[name] == "white" != faces["Top-k, reference run"]
+
+
+def test_the_papers_ratios_are_marked() -> None:
+    left, _ = complexity.steps({"this run": run(SHARES)}, "beside", 500).axes
+    green = [line.get_xdata()[0] for line in left.lines if line.get_color() == "#009E73"]
+    assert green == [1.8, 2.2]
+
+
+def test_predictions_are_points_of_means() -> None:
+    total, relu, rest = complexity.predictions({"this run": run(SHARES)}).axes
+    points = [
+        [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines
+         if line.get_label() == "Shapes3D"]
+        for axes in (total, relu, rest)
+    ]  # fmt: skip
+    assert points == [
+        [pytest.approx((0.25, 0.6))], [pytest.approx((0.125, 0.15))], [pytest.approx((4, 0.35))]
+    ]  # fmt: skip
+    (line,) = [line for line in total.lines if line.get_label() == "as predicted"]
+    assert list(line.get_xdata()) == list(line.get_ydata()) == [0, 1]
+
+
+def test_the_table_of_steps_worked_by_hand() -> None:
+    equal = {"dsprites": (0.2, 0.2), "shapes3d": (0.3, 0.3)}
+    lines = complexity.steps_table({"this run": run(equal)}, "beside", 500).data.splitlines()
+    assert lines[0].endswith("| ratio in the paper | this run: ratio | this run: difference |")
+    assert len(lines) == 2 + len(STEPS)
+    assert lines[2].endswith("| Top-k | – | – | – |")
+    space = "\N{NARROW NO-BREAK SPACE}"
+    assert lines[-1] == (
+        "| everything at once | Top-k | 1.8 | 1.50 (1.50 to 1.50) "
+        f"| +10{space}points (+10 to +10) |"
+    )
+
+
+def test_the_table_of_rungs_has_one_line_per_run_and_rung() -> None:
+    runs = {"reference run": run({"shapes3d": (0.2, 0.2)}), "this run": run(SHARES)}
+    lines = complexity.ladder_table(runs, "beside", 500).data.splitlines()
+    heads = [line.split(" | ")[:2] for line in lines[2:]]
+    assert heads == [
+        ["| Shapes3D, Top-k", "reference run"],
+        ["| dSprites, Top-k", "this run"],
+        ["| dSprites in RGB, Top-k", "this run"],
+        ["| Shapes3D, Top-k", "this run"],
+    ]
+    assert "| 1.50 (1.50 to 1.50) | 4.0 (4.0 to 4.0) |" in lines[2]

@@ -1,0 +1,171 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from seethrough.autoencoders.configuration import SAEConfig
+from seethrough.autoencoders.mean_centring import MeanCentring
+from seethrough.autoencoders.top_k import TopK
+from seethrough.metrics.death_model import death_probability, mean_to_spread
+from seethrough.metrics.linear_probe import linear_probe
+from seethrough.metrics.specialised_units import specialised_units
+from seethrough.metrics.train_test import halves
+from seethrough.results import StudyResult
+from seethrough.store import ArtifactStore
+from seethrough.studies import collapse_remedies as study
+from seethrough.studies.collapse_remedies import Arm, Parameters
+from seethrough.studies.remedies import TRIED
+from seethrough.training.initialise import generator_for
+
+REMEDIES = ("centred", "batch_top_k", "auxk")
+
+
+@pytest.fixture(scope="module")
+def parameters(tiny: dict[str, Any]) -> Parameters:
+    return Parameters(
+        **tiny, datasets=("dsprites",), remedies=REMEDIES, widths=(40,), small_width=8
+    )
+
+
+@pytest.fixture(scope="module")
+def result(parameters: Parameters, store: ArtifactStore) -> StudyResult:
+    return study.run(parameters, store)
+
+
+def values(result: StudyResult, name: str) -> tuple[float, ...]:
+    return result.row(f"{name}/dsprites/centred/40").per_seed
+
+
+def test_arms_are_baseline_remedies_and_a_small_dictionary(parameters: Parameters) -> None:
+    names = [arm.name for arm in replace(parameters, widths=(40, 50)).arms()]
+    of_40, of_50 = (
+        [f"dsprites/{name}/{width}" for name in ("baseline", *REMEDIES)] for width in (40, 50)
+    )
+    assert names == [*of_40, *of_50, "dsprites/small_dictionary/8"]
+
+
+def test_layers_of_one_seed_differ_in_the_remedy_alone(parameters: Parameters) -> None:
+    configs = [parameters.arm_config(arm, 1) for arm in parameters.arms()[:-1]]
+    assert len({config.vae for config in configs}) == 1
+    assert {(config.frozen, config.position) for config in configs} == {(True, "beside")}
+    plain = {
+        replace(config.sae, sparsifier=TopK(), preparation=SAEConfig().preparation,
+                revival=SAEConfig().revival)
+        for config in configs
+    }  # fmt: skip
+    assert len(plain) == 1
+
+
+def test_every_arm_has_every_row(result: StudyResult, parameters: Parameters) -> None:
+    names = (
+        "dead_share", "dead_share_by_relu", "dead_share_by_top_k", "active", "unexplained",
+        "mig_code", "mig_code_shuffled", "best_information", "specialised_units",
+        "specialised_units_shuffled", "factors_covered", "probe", "probe_chance", "gamma",
+        "predicted_dead_share", "untrained_dead_share",
+    )  # fmt: skip
+    for arm in parameters.arms():
+        for name in names:
+            row = result.row(f"{name}/{arm.name}")
+            assert row.n == 2
+            assert row.cell == {"dataset": "dsprites", "remedy": arm.remedy, "width": arm.width}
+    for remedy in REMEDIES:
+        assert result.row(f"cost/dsprites/{remedy}/40").mean > 0
+
+
+def test_rows_are_what_the_layers_do(
+    result: StudyResult, parameters: Parameters, store: ArtifactStore
+) -> None:
+    layers = study.train_arms(parameters, store)[
+        Arm(dataset="dsprites", remedy="centred", width=40)
+    ]
+    for seed, layer in enumerate(layers):
+        output, classes = layer.output, layer.vae.heldout.classes
+        assert layer.config is not None
+        assert layer.config.sae.preparation == MeanCentring()
+        dead = ~(output.code > 0).any(0)
+        silent = ~(output.relu_code > 0).any(0)
+        assert values(result, "dead_share")[seed] == float(dead.double().mean())
+        assert values(result, "dead_share_by_relu")[seed] == float(silent.double().mean())
+        assert values(result, "dead_share_by_top_k")[seed] == pytest.approx(
+            float((dead & ~silent).double().mean())
+        )
+        found = specialised_units(output.code, classes)
+        assert values(result, "specialised_units")[seed] == found.n_specialised
+        probe = linear_probe(halves(output.code, classes, parameters.seeds[seed]))
+        assert values(result, "probe")[seed] == float(probe.accuracy.mean())
+
+
+def test_predictions_come_from_the_untrained_layer(
+    result: StudyResult, parameters: Parameters, store: ArtifactStore
+) -> None:
+    arms = study.train_arms(parameters, store)
+    plain = arms[Arm(dataset="dsprites", remedy="baseline", width=40)][0]
+    assert plain.config is not None
+    source = plain.vae.frozen("beside", 0)
+    rows = torch.randn(40, 256, generator=generator_for(0, "sae", 40))  # the start of the layer
+    rows /= rows.norm(dim=1, keepdim=True)
+    gamma = float(mean_to_spread(source.training @ rows.T))
+    assert result.row("gamma/dsprites/baseline/40").per_seed[0] == pytest.approx(gamma, rel=1e-4)
+    expected = death_probability(gamma, n_samples=24, k_per_sample=4, width=40).never_active
+    found = result.row("predicted_dead_share/dsprites/baseline/40").per_seed[0]
+    assert found == pytest.approx(expected, rel=1e-3)
+    code = (source.held @ rows.T).relu()
+    kept = code.topk(4, dim=1).indices[code.topk(4, dim=1).values > 0]
+    found = result.row("untrained_dead_share/dsprites/baseline/40").per_seed[0]
+    assert found == pytest.approx(1 - len(kept.unique()) / 40)
+
+
+def test_centring_takes_gamma_away(result: StudyResult) -> None:
+    assert result.row("gamma/dsprites/baseline/40").mean > 1
+    assert result.row("gamma/dsprites/centred/40").mean < 1e-3
+    assert result.row("predicted_dead_share/dsprites/centred/40").mean == pytest.approx(0)
+
+
+def test_gamma_is_on_average_that_of_the_inputs() -> None:
+    """For random directions: with many units the ratio of projections is that of the inputs."""
+    inputs = torch.randn(500, 16, generator=generator_for(0)) + 0.5
+    sae = study.untrained_layer(SAEConfig(width=4000, sparsifier=TopK(start=9, end=9)), inputs)
+    expected = float(mean_to_spread(inputs))
+    assert float(study.gamma_of(sae, inputs)) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_verdict_is_among_the_rows(result: StudyResult) -> None:
+    count = result.row("remedies_passing/dsprites/40")
+    assert count.per_seed[0] in range(len(REMEDIES) + 1)
+    assert count.cell["tried"] == len(REMEDIES)
+    assert result.row("best_remedy_dead_share/dsprites/40").unit == "fraction"
+    change = result.row("dead_share_change/dsprites/centred/40").per_seed
+    plain = result.row("dead_share/dsprites/baseline/40").per_seed
+    assert change == pytest.approx(
+        [a - b for a, b in zip(values(result, "dead_share"), plain, strict=True)]
+    )
+
+
+def test_the_second_run_comes_from_the_store(
+    result: StudyResult, parameters: Parameters, store: ArtifactStore
+) -> None:
+    assert study.run(parameters, store) == result
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"remedies": ("prayer",)}, "remedies has 'prayer', allowed are untied, "),
+        ({"remedies": ("baseline",)}, "remedies has 'baseline'"),
+        ({"remedies": ()}, r"remedies is \(\), allowed is one or more, each once"),
+        ({"remedies": ("auxk", "auxk")}, "remedies is .* each once"),
+        ({"datasets": ("dsprite",)}, "dsprite"),
+        ({"widths": ()}, r"widths is \(\)"),
+        ({"widths": (49,)}, "width is 49, allowed is at least the final k, 50"),
+        ({"small_width": 20}, "width is 20, allowed is at least the final k, 50"),
+        ({"seeds": ()}, r"seeds is \(\)"),
+    ],
+)
+def test_wrong_values_are_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Parameters(**change)
+
+
+def test_by_default_every_remedy_is_tried() -> None:
+    assert Parameters().remedies == TRIED
