@@ -113,7 +113,7 @@ def test_other_files_are_refused(tmp_path):
 def test_published_frames():
     errors = calibration.calibration_errors(REAL_FRAMES)
     assert len(errors) == 25
-    # The documented calibration: 0.92 on average, 0.90 over the 12 images the fit did not see.
+    # The documented calibration: 0.92 on average, 0.90 over the 12 held-out images.
     assert round(float(errors.mean()), 2) == 0.92
     assert round(float(errors[1::2].mean()), 2) == 0.90
     assert errors.max() < 1.5

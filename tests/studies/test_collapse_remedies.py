@@ -50,7 +50,7 @@ def test_layers_of_one_seed_differ_in_the_remedy_alone(parameters: Parameters) -
     assert len({config.vae for config in configs}) == 1
     assert {(config.frozen, config.position) for config in configs} == {(True, "beside")}
     plain = {
-        replace(config.sae, sparsifier=TopK(), preparation=SAEConfig().preparation,
+        replace(config.sae, sparsifier=TopK(start=30, end=4), preparation=SAEConfig().preparation,
                 revival=SAEConfig().revival)
         for config in configs
     }  # fmt: skip

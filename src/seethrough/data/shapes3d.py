@@ -8,7 +8,7 @@ stored maps: floor at its level, wall at its level, object at its level, and sky
 
 Camera, sizes and light were fitted to published images (burgess2018shapes3d); the images are close
 to the published ones but not the same, so this source is always named "re-rendered". The faint
-texture of floor and walls is left out. Against 12 images that the fit did not see, the mean
+texture of floor and walls is left out. Against 12 images held out of the last fit, the mean
 absolute error is 0.90 of 255 and edges are shifted by 0.02 pixels in the median (see
 `shapes3d_calibration`).
 

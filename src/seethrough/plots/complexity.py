@@ -38,6 +38,7 @@ from seethrough.studies.collapse_complexity import STEPS
 Runs = Mapping[str, StudyResult]
 CHANGES = {
     "three_channels": "three channels, two fixed colours",
+    "coloured_sprites": "three channels, ten hues as a factor",
     "hue_as_factor": "hue becomes a factor",
     "grey_scene": "a grey room, not a sprite",
     "colour": "the room in colour",

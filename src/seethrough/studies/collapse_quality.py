@@ -6,6 +6,7 @@ a code whose units keep their values but forget which image they belong to. The 
 squeeze is a cell of its own (method top_k_open).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from seethrough.metrics.information_scores import shuffled
@@ -15,11 +16,14 @@ from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
 from seethrough.studies.layer_results import LayerResults
+from seethrough.studies.parallel import parallel_map
 from seethrough.studies.squeeze import train_cells, training_seconds
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.studies.trained_layers import TrainedLayer
 from seethrough.training.initialise import generator_for
 
+Scores = dict[tuple[str, str], float]
+"""(score, representation) -> number."""
 REPRESENTATIONS = {
     "mean": "latent mean",
     "mean_shuffled": "latent mean, factors shuffled",
@@ -48,14 +52,18 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     """Train every cell; return all scores of means and codes with controls, and their curves."""
     trained = train_cells(parameters, parameters.cells(), store)
     results = [LayerResults(cell) for cell in trained]
-    rows = [row for one in results for row in (*one.score_rows(), *representation_rows(one))]
+    layers = [layer for cell in trained for layer in cell.layers]
+    scores = iter(parallel_map(layer_scores, layers, parameters.workers))
+    rows = []
+    for one in results:
+        rows += one.score_rows()
+        rows += representation_rows(one, [next(scores) for _ in one.trained.layers])
     series = [curve for one in results for curve in one.score_series()]
     return Findings(rows, series, training_seconds(trained))
 
 
-def representation_rows(results: LayerResults) -> list[Row]:
+def representation_rows(results: LayerResults, per_seed: Sequence[Scores]) -> list[Row]:
     """Return every score of one cell, named `score_representation`: true and as controls."""
-    per_seed = [layer_scores(layer) for layer in results.trained.layers]
     rows = []
     for score, representation in per_seed[0]:
         values = [scores[score, representation] for scores in per_seed]
@@ -64,12 +72,12 @@ def representation_rows(results: LayerResults) -> list[Row]:
     return rows
 
 
-def layer_scores(layer: TrainedLayer) -> dict[tuple[str, str], float]:
+def layer_scores(layer: TrainedLayer) -> Scores:
     """Return (score, representation) -> number for one trained layer's held-out images."""
     seed = layer.vae.config.seed
     classes = layer.vae.heldout.classes
     others = shuffled(classes, generator_for(seed, "quality", "shuffle"))
-    found: dict[tuple[str, str], float] = {}
+    found: Scores = {}
     for name, values in (("mean", layer.vae.final.mean), ("code", layer.output.code)):
         forgetful = random_code(values, generator_for(seed, "quality", name))
         for label, code, factors in (

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seethrough.autoencoders.configuration import SAEConfig
 from seethrough.autoencoders.prepared_autoencoder import PreparedAutoencoder
-from seethrough.autoencoders.top_k import top_k
+from seethrough.autoencoders.top_k import TopK, top_k
 from seethrough.autoencoders.train_sparse_autoencoder import (
     begin,
     create,
@@ -100,6 +100,7 @@ class Parameters(SqueezeParameters):
         """Return one layer's training run, beside the trained VAE of its data set and seed."""
         plain = SAEConfig(
             width=arm.width,
+            sparsifier=TopK(start=self.k_start, end=self.k_end),
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
