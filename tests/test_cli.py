@@ -198,8 +198,14 @@ def test_cache_clear_asks(
 
 
 WRONG = [
-    ((), "Missing command; allowed after 'seethrough' are run, list, study, version, cache"),
-    (("lst",), "No such command 'lst'; allowed after 'seethrough' are run, list, study, version"),
+    (
+        (),
+        "Missing command; allowed after 'seethrough' are run, list, study, reference, version, cache",
+    ),
+    (
+        ("lst",),
+        "No such command 'lst'; allowed after 'seethrough' are run, list, study, reference, version",
+    ),
     (("cache", "inf"), "No such command 'inf'; allowed after 'seethrough cache' are info, clear"),
     (("version", "--x"), "No such option: --x; allowed after 'seethrough version' are --help"),
     (("list", "x"), "Got unexpected extra argument"),
@@ -297,3 +303,19 @@ def test_light_commands_load_nothing_heavy(arguments: tuple[str, ...], tmp_path:
 def test_module_and_command_are_the_same() -> None:
     out = subprocess.check_output([sys.executable, "-m", "seethrough", "version"], text=True)
     assert out == f"seethrough {__version__}\n"
+
+
+def test_reference_writes_every_study_that_begins_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEETHROUGH_CACHE", str(tmp_path / "store"))
+    folder = tmp_path / "out"
+    arguments = ["reference", "collapse_data", "--profile", "smoke", "--out", str(folder)]
+    assert main(arguments) == 0
+    assert [file.name for file in folder.iterdir()] == ["collapse_data_sets.json"]
+    assert StudyResult.read(folder / "collapse_data_sets.json").provenance.profile == "smoke"
+
+
+def test_reference_refuses_a_beginning_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reference", "colapse"]) == 2
+    assert capsys.readouterr().err.startswith("seethrough: no study begins with 'colapse', there ")

@@ -162,7 +162,7 @@ def test_load_and_profile_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "study", "sentence"),
     [
-        ("huge", "toy", "profile is 'huge', allowed are smoke, quick, paper$"),
+        ("huge", "toy", "profile is 'huge', allowed are smoke, quick, reference, paper$"),
         ("quick", "toi", "profile 'quick' has no parameters for study 'toi'; it has toy$"),
         ("smoke", "toy", "params/smoke.yml is not YAML: "),
         ("paper", "toy", "params/paper.yml holds something else than names of studies"),
@@ -208,3 +208,9 @@ def test_a_notebooks_variables_become_parameters() -> None:
     del variables["beta"]
     with pytest.raises(ParameterError, match="variable beta"):
         from_namespace(Toy, variables)
+
+
+def test_what_studies_share_is_no_study(tmp_path: Path) -> None:
+    text = ".shared: &shared {seeds: [1, 2]}\ntoy:\n  <<: *shared\n  width: 3\n"
+    folder = write(tmp_path, quick=text)
+    assert load_profile("quick", folder) == {"toy": {"seeds": [1, 2], "width": 3}}

@@ -19,7 +19,6 @@ from seethrough import __version__, studies
 from seethrough.checkout import checkout_root
 from seethrough.parameters import ParameterError, assignments, build, load, unknown
 from seethrough.store import ArtifactStore
-from seethrough.studies.reference import FOLDER
 
 app = typer.Typer(
     help="Run the project's notebooks and studies.",
@@ -160,6 +159,8 @@ def reference(
             f"no study begins with {beginning!r}, there are {', '.join(studies.STUDIES)}"
         )
     chosen = {name: chosen_parameters(name, profile, []) for name in names}
+    from seethrough.studies.reference import FOLDER  # heavy: torch comes with it
+
     store, folder = open_store(), out or FOLDER
     for number, (name, parameters) in enumerate(chosen.items(), 1):
         print(f"{number} of {len(names)}: {name}", file=sys.stderr)

@@ -54,7 +54,7 @@ def test_parse_accepts_the_other_rules(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdict": "reproduced"}, "got key 'verdict', allowed claim, "),
+        ({"verdict": "reproduced"}, "got key 'verdict', allowed bound, claim, "),
         ({"rows": ["a"]}, "row and rows"),
         ({"rule": "close_enough"}, "got rule 'close_enough', allowed within_two_sd"),
         ({"study": None}, "needs a study"),
@@ -85,7 +85,9 @@ def test_parse_refuses_and_names_the_claim(change: dict[str, Any], message: str)
         (UNCHANGED | {"rows": ["a"]}, "reads 2 rows, got 1"),
         (UNCHANGED | {"rows": "a"}, "expected a list"),
         ({k: v for k, v in UNCHANGED.items() if k != "tolerance"}, "needs tolerance"),
-        (SAME_ORDER | {"groups": [["a", "b"]]}, r"lengths [2]"),
+        (SAME_ORDER | {"groups": []}, r"lengths []"),
+        (SAME_ORDER | {"groups": {"cells": ["a", "b"]}}, "the key 'quantities' of groups"),
+        (SAME_ORDER | {"groups": {"rows": []}}, "got groups with 'rows', allowed cells"),
         (SAME_ORDER | {"groups": [["a", "b"], ["c"]]}, r"lengths [2, 1]"),
         (SAME_ORDER | {"groups": [["a"], ["b"]]}, r"lengths [1, 1]"),
         (SAME_ORDER | {"groups": "a"}, "expected a list of lists"),
@@ -120,3 +122,8 @@ def test_the_books_own_claims_are_well_formed() -> None:
     claims = load(path)
     assert {claim.paper for claim in claims} <= {"impact", "collapse", "psychophysics"}
     assert any(claim.id.startswith("COL-01") and claim.rule != "none" for claim in claims)
+
+
+def test_groups_can_be_every_quantity_in_every_cell() -> None:
+    entry = SAME_ORDER | {"groups": {"quantities": ["q", "r"], "cells": ["a/1", "b/1"]}}
+    assert parse(entry).groups == (("q/a/1", "q/b/1"), ("r/a/1", "r/b/1"))

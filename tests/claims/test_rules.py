@@ -215,12 +215,107 @@ def test_rows_of_different_seed_numbers_cannot_be_paired(result: MakeResult) -> 
 
 
 def test_every_rule_says_in_words_when_it_gives_which_verdict() -> None:
-    assert set(RULES) == {"within_two_sd", "unchanged", "direction_up", "same_order", "none"}
+    judged = {
+        "within_two_sd", "unchanged", "direction_up", "same_order", "larger_in_all", "at_least",
+        "below",
+    }  # fmt: skip
+    assert set(RULES) == judged | {"none", "order_only", "refuted_by_any"}
     assert all(rule.words.endswith(".") and "  " not in rule.words for rule in RULES.values())
-    for name in ("within_two_sd", "unchanged", "direction_up", "same_order"):
+    for name in judged:
         assert RULES[name].words.startswith("Reproduced when ")
         assert "direction is reproduced when" in RULES[name].words
     assert VERDICTS == (REPRODUCED, DIRECTION, NOT_REPRODUCED, NOT_TESTED)
+
+
+# Three seeds with differences d - s, d, d + s: their 95 % interval is d ± 2.484 s.
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [
+        ((0.12, 0.22, 0.32), DIRECTION),  # 0.02 in every seed
+        ((0.11, 0.22, 0.33), NOT_REPRODUCED),  # 0.02 ± 0.025
+        ((0.08, 0.18, 0.28), NOT_REPRODUCED),
+    ],
+)
+def test_order_only_never_says_reproduced(
+    result: MakeResult, after: Sequence[float], verdict: str
+) -> None:
+    claim = replace(UP, rule="order_only")
+    assert judge(claim, result({"before": (0.1, 0.2, 0.3), "after": after})).verdict == verdict
+
+
+PAIRS = replace(ORDER, groups=(("a", "b"), ("c", "d")))
+
+
+@pytest.mark.parametrize(
+    ("b", "d", "verdict"),
+    [
+        ((0.2, 0.3, 0.4), (0.2, 0.3, 0.4), REPRODUCED),
+        ((0.2, 0.3, 0.4), (0.11, 0.22, 0.33), DIRECTION),  # 0.02 ± 0.025 in the second pair
+        ((0.2, 0.3, 0.4), (0.1, 0.2, 0.2), NOT_REPRODUCED),
+    ],
+)
+def test_larger_in_all_needs_every_pair(
+    result: MakeResult, b: Sequence[float], d: Sequence[float], verdict: str
+) -> None:
+    start = (0.1, 0.2, 0.3)
+    outcome = judge(
+        replace(PAIRS, rule="larger_in_all"), result({"a": start, "b": b, "c": start, "d": d})
+    )
+    assert outcome.verdict == verdict
+    assert outcome.reason.startswith("of 2 pairs ")
+
+
+@pytest.mark.parametrize(
+    ("groups", "verdict"),
+    [
+        ((("a", "b"), ("c", "d")), REPRODUCED),
+        ((("a", "b"), ("c", "d"), ("b", "d")), DIRECTION),
+        ((("a", "b"), ("b", "d")), NOT_REPRODUCED),
+    ],
+)
+def test_at_least_allows_two_combined_sds(
+    result: MakeResult, groups: tuple[tuple[str, ...], ...], verdict: str
+) -> None:
+    # sd of a, b, c: 0.1; of d: 0. a to b: 0.25 below, allowed 2 x 0.1414 = 0.2828. c to d: 0.2
+    # below, allowed 0.2 (and a hair). b to d: 0.55 - 0.3 = 0.25 below, allowed 0.2.
+    rows = {
+        "a": (0.7, 0.8, 0.9), "b": (0.45, 0.55, 0.65), "c": (0.399, 0.499, 0.599),
+        "d": (0.3, 0.3, 0.3),
+    }  # fmt: skip
+    claim = replace(PAIRS, rule="at_least", groups=groups)
+    assert judge(claim, result(rows)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("per_seed", "verdict"),
+    [
+        ((0.0, 0.001, 0.002), REPRODUCED),  # 0.001 ± 0.0025
+        ((0.0, 0.005, 0.010), DIRECTION),  # 0.005 ± 0.0124
+        ((0.01, 0.02, 0.03), NOT_REPRODUCED),
+    ],
+)
+def test_below_asks_the_high_end(
+    result: MakeResult, per_seed: Sequence[float], verdict: str
+) -> None:
+    claim = replace(STABLE, rule="below", rows=("dead",), tolerance=None, bound=0.01)
+    assert judge(claim, result({"dead": per_seed})).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict", "reason"),
+    [
+        (0.0, REPRODUCED, "no remedy passes"),
+        (1.0, NOT_REPRODUCED, "one remedy passes"),
+        (3.0, NOT_REPRODUCED, "3 remedies pass"),
+        (math.nan, NOT_TESTED, "a value is not a number"),
+    ],
+)
+def test_one_remedy_refutes_and_needs_no_spread(
+    result: MakeResult, count: float, verdict: str, reason: str
+) -> None:
+    claim = replace(STABLE, rule="refuted_by_any", rows=("passing",), tolerance=None)
+    outcome = judge(claim, result({"passing": (count,)}))
+    assert (outcome.verdict, outcome.reason) == (verdict, reason)
 
 
 @pytest.mark.parametrize(

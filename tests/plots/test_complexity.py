@@ -6,6 +6,7 @@ import pytest
 
 from seethrough.data import catalogue
 from seethrough.plots import complexity
+from seethrough.plots.style import PAPER
 from seethrough.provenance import Provenance
 from seethrough.results import Row, StudyResult
 from seethrough.studies.collapse_complexity import STEPS
@@ -17,7 +18,7 @@ SHARES = {"dsprites": (0.1, 0.3), "dsprites_rgb": (0.4, 0.4), "shapes3d": (0.5, 
 
 
 def run(shares: Mapping[str, Sequence[float]], where: str = WHERE) -> StudyResult:
-    """A run with these dead shares per seed, a quarter of them by ReLU; predicted: 0.25."""
+    """A run with these dead shares per seed, a quarter of them by ReLU."""
     rows = []
     for dataset, dead in shares.items():
         n = len(dead)
@@ -26,11 +27,6 @@ def run(shares: Mapping[str, Sequence[float]], where: str = WHERE) -> StudyResul
             "dead_share_by_relu": [0.25 * d for d in dead],
             "dead_share_by_top_k": [0.75 * d for d in dead],
             "dead_ceiling": [0.9] * n,
-            "predicted_dead": [0.25] * n,
-            "predicted_dead_by_relu": [0.125] * n,
-            "gamma": [1.5] * n,
-            "participation": [4.0] * n,
-            "used_inputs": [0.5] * n,
         }
         rows += [
             Row(f"{name}/{dataset}/{where}", name, {}, "fraction", tuple(v))
@@ -99,47 +95,32 @@ def test_steps_have_ratio_and_difference_and_reference_is_filled() -> None:
     assert faces[name] == "white" != faces["Top-k, reference run"]
 
 
-def test_the_papers_ratios_are_marked() -> None:
-    left, _ = complexity.steps({"this run": run(SHARES)}, "beside", 500).axes
-    green = [line.get_xdata()[0] for line in left.lines if line.get_color() == "#009E73"]
-    assert green == [1.8, 2.2]
-
-
-def test_predictions_are_points_of_means() -> None:
-    total, relu, rest = complexity.predictions({"this run": run(SHARES)}).axes
-    points = [
-        [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines
-         if line.get_label() == "Shapes3D"]
-        for axes in (total, relu, rest)
-    ]  # fmt: skip
-    assert points == [
-        [pytest.approx((0.25, 0.6))], [pytest.approx((0.125, 0.15))], [pytest.approx((4, 0.35))]
-    ]  # fmt: skip
-    (line,) = [line for line in total.lines if line.get_label() == "as predicted"]
-    assert list(line.get_xdata()) == list(line.get_ydata()) == [0, 1]
+@pytest.mark.parametrize(
+    ("datasets", "marked"),
+    [(("dsprites", "dsprites_rgb", "shapes3d"), [1.8, 2.2]), (("dsprites", "dsprites_rgb"), [])],
+)
+def test_the_papers_ratios_are_marked_for_the_whole_way(
+    datasets: tuple[str, ...], marked: list[float]
+) -> None:
+    shares = {name: SHARES[name] for name in datasets}
+    left, _ = complexity.steps({"this run": run(shares)}, "beside", 500).axes
+    green = [line.get_xdata()[0] for line in left.lines if line.get_color() == PAPER]
+    assert green == marked
+    assert len(left.get_yticks()) == len(marked) // 2 + 1, "a step that no run has is left out"
 
 
 def test_the_table_of_steps_worked_by_hand() -> None:
-    equal = {"dsprites": (0.2, 0.2), "shapes3d": (0.3, 0.3)}
-    lines = complexity.steps_table({"this run": run(equal)}, "beside", 500).data.splitlines()
-    assert lines[0].endswith("| ratio in the paper | this run: ratio | this run: difference |")
-    assert len(lines) == 2 + len(STEPS)
-    assert lines[2].endswith("| Top-k | – | – | – |")
+    # 0.3 / 0.2 = 1.5 and 0.3 - 0.2 = 10 points, in both seeds; the other run has another step.
+    runs = {
+        "reference run": run({"shapes3d_grey": (0.2, 0.2), "shapes3d": (0.2, 0.2)}),
+        "this run": run({"dsprites": (0.2, 0.2), "shapes3d": (0.3, 0.3)}),
+    }
+    header, _, colour, whole = complexity.steps_table(runs, "beside", 500).data.splitlines()
+    assert header.endswith("| this run: ratio | this run: difference |")
     space = "\N{NARROW NO-BREAK SPACE}"
-    assert lines[-1] == (
-        "| everything at once | Top-k | 1.8 | 1.50 (1.50 to 1.50) "
+    nothing = f"1.00 (1.00 to 1.00) | 0{space}points (0 to 0)"
+    assert colour == f"| the room in colour | Top-k | – | {nothing} | – | – |"
+    assert whole == (
+        "| everything at once | Top-k | 1.8 | – | – | 1.50 (1.50 to 1.50) "
         f"| +10{space}points (+10 to +10) |"
     )
-
-
-def test_the_table_of_rungs_has_one_line_per_run_and_rung() -> None:
-    runs = {"reference run": run({"shapes3d": (0.2, 0.2)}), "this run": run(SHARES)}
-    lines = complexity.ladder_table(runs, "beside", 500).data.splitlines()
-    heads = [line.split(" | ")[:2] for line in lines[2:]]
-    assert heads == [
-        ["| Shapes3D, Top-k", "reference run"],
-        ["| dSprites, Top-k", "this run"],
-        ["| dSprites in RGB, Top-k", "this run"],
-        ["| Shapes3D, Top-k", "this run"],
-    ]
-    assert "| 1.50 (1.50 to 1.50) | 4.0 (4.0 to 4.0) |" in lines[2]

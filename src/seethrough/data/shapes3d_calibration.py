@@ -3,8 +3,8 @@
 The fit uses every second real image; the others are held out, and errors are printed for both
 halves. The constants it found stand as defaults in `shapes3d_scene.Scene`; its start came from
 earlier fits to all images, so the held-out half is not wholly unseen. A fit from a start rounded
-to one or two digits ends in slightly other constants and 0.80 of 255 on the fitted half, 0.86 on
-the other, against 0.94 and 0.90: the held-out half owes nothing to that start.
+to at most three digits ends in slightly other constants and 0.80 of 255 on the fitted half, 0.86 on
+the other, against 0.94 and 0.90: little of the held-out error is owed to the start.
 
 Run: python -m seethrough.data.shapes3d_calibration FRAMES.npz [--evaluations N] [--picture OUT.png]
 

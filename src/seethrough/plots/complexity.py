@@ -1,4 +1,4 @@
-"""Figures and tables of the ladder from dSprites to Shapes3D: what dies at each rung, and why."""
+"""Figures and table of the ladder from dSprites to Shapes3D: what each step adds to the deaths."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, cell_of
+from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS
 from seethrough.plots.style import (
     BY_RELU,
     BY_TOP_K,
@@ -17,15 +17,12 @@ from seethrough.plots.style import (
     PAPER,
     new_figure,
     one_legend,
-    percent_axis,
 )
 from seethrough.plots.tables import (
     DASH,
-    difference,
     find_row,
     markdown_table,
     number,
-    percent,
     points,
     rows_named,
     scale,
@@ -66,7 +63,7 @@ def ladder(runs: Runs, method: str, position: str, width: int) -> Figure:
     found = {
         name: (run, rungs)
         for name, run in runs.items()
-        if (rungs := _rungs(run, method, position, width))
+        if (rungs := rungs_of(run, method, position, width))
     }
     figure, _ = new_figure(1, 0.4 + 3.0 * len(found))
     figure.clear()
@@ -86,7 +83,7 @@ def ladder(runs: Runs, method: str, position: str, width: int) -> Figure:
     return figure
 
 
-def _rungs(result: StudyResult, method: str, position: str, width: int) -> list[Cell]:
+def rungs_of(result: StudyResult, method: str, position: str, width: int) -> list[Cell]:
     """Return the cells of one method, place and width that a run has, in the figures' order."""
     cells = [
         Cell(dataset=dataset, method=method, position=position, width=width) for dataset in RUNGS
@@ -136,42 +133,57 @@ def steps(runs: Runs, position: str, width: int) -> Figure:
     """Draw ratio and difference of the dead shares for every step, with intervals over seeds.
 
     The reference run is filled, others are open. A step without a ratio (a share of 0 before it)
-    has no mark on the left. Green: the ratios of the paper.
+    has no mark on the left. Green: the ratios of the paper, for the whole way.
     """
-    figure, (left, right) = new_figure(2, 1.3 + 0.42 * len(CHANGES))
+    names = _step_names(runs, position, width)
+    figure, (left, right) = new_figure(2, 1.3 + 0.42 * len(names))
     marks = _run_methods(runs, position, width)
-    for number_, (name, run, method) in enumerate(marks):
+    for number_, (run, method) in enumerate(marks):
         shift = 0.6 * (number_ + 0.5) / len(marks) - 0.3
-        draw = partial(_draw_interval, color=METHOD_COLORS[method], filled=name == "reference run")
+        label, filled = f"{METHODS[method]}, {run}", run == "reference run"
+        draw = partial(_draw_interval, color=METHOD_COLORS[method], filled=filled, label=label)
         for axes, quantity in ((left, "dead_ratio"), (right, "dead_step")):
-            for height, step in enumerate(CHANGES):
-                row = find_row(run, f"{quantity}/{step}/{method}/{position}/{width}")
+            for height, step in enumerate(names):
+                row = find_row(runs[run], f"{quantity}/{step}/{method}/{position}/{width}")
                 if row is not None and not math.isnan(row.mean):
-                    draw(axes, row, height + shift, label=f"{METHODS[method]}, {name}")
-    last = len(CHANGES) - 1
-    for method, ratio in REPORTED.items():
-        left.plot([ratio, ratio], [last - 0.45, last + 0.45], color=PAPER, linewidth=3)
-        left.text(ratio, last + 0.5, METHODS[method], color=PAPER, fontsize=7, ha="center",
-                  va="top")  # fmt: skip
+                    draw(axes, row, height + shift)
+    _draw_paper(left, names)
     left.axvline(1, color=DEAD, linewidth=0.8)
     right.axvline(0, color=DEAD, linewidth=0.8)
-    left.set_yticks(range(len(CHANGES)), list(CHANGES.values()))
-    left.set(xlabel="dead share, after / before", ylim=(last + 0.9, -0.6))
-    right.set(xlabel="after − before, points", ylim=(last + 0.9, -0.6), yticks=left.get_yticks())
-    right.set_yticklabels([])
+    left.set_yticks(range(len(names)), [CHANGES[name] for name in names])
+    right.set_yticks(range(len(names)), len(names) * [""])
+    left.set(xlabel="dead share, after / before", ylim=(len(names) - 0.1, -0.6))
+    right.set(xlabel="after − before, points", ylim=left.get_ylim())
     right.xaxis.set_major_formatter(lambda value, _: _signed(value))
     right.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     one_legend(figure)
     return figure
 
 
-def _run_methods(runs: Runs, position: str, width: int) -> list[tuple[str, StudyResult, str]]:
-    """Return name, run and method wherever there are steps at a position and width."""
+def _step_names(runs: Runs, position: str, width: int) -> list[str]:
+    """Return the steps that any run has at a position and width, in the order of `CHANGES`."""
+    cells = [cell.split("/") for run in runs.values() for cell in rows_named(run, "dead_step")]
+    there = {step for step, _, *where in cells if where == [position, str(width)]}
+    return [step for step in CHANGES if step in there]
+
+
+def _draw_paper(axes: Axes, names: Sequence[str]) -> None:
+    if "all" not in names:
+        return
+    height = names.index("all")
+    for method, ratio in REPORTED.items():
+        axes.plot([ratio, ratio], [height - 0.45, height + 0.45], color=PAPER, linewidth=3)
+        axes.text(ratio, height + 0.5, METHODS[method], color=PAPER, fontsize=7, ha="center",
+                  va="top")  # fmt: skip
+
+
+def _run_methods(runs: Runs, position: str, width: int) -> list[tuple[str, str]]:
+    """Return run and method wherever there are steps at a position and width."""
     found = []
     for name, run in runs.items():
         cells = [cell.split("/") for cell in rows_named(run, "dead_step")]
-        methods = union(m for _, m, *at in cells if at == [position, str(width)])
-        found += [(name, run, method) for method in methods]
+        methods = union(m for _, m, *where in cells if where == [position, str(width)])
+        found += [(name, method) for method in methods]
     return found
 
 
@@ -183,89 +195,16 @@ def _draw_interval(
     axes.plot(row.mean, height, "o", color=color, mfc=color if filled else "white", label=label)
 
 
-def predictions(runs: Runs) -> Figure:
-    """Draw measured against predicted dead shares, and what is left against the directions.
-
-    Every mark is one cell of one run, a mean over seeds; colours are data sets. The reference run
-    is filled, others are open. Panels: all deaths; deaths by ReLU; measured minus predicted deaths
-    by the participation ratio of the layer's input.
-    """
-    figure, panels = new_figure(3, 3.2)
-    for name, run in runs.items():
-        for cell in map(cell_of, rows_named(run, "predicted_dead")):
-            _draw_prediction(panels, run, cell, filled=name == "reference run")
-    for axes, title in zip(panels, ("all deaths", "deaths by ReLU"), strict=False):
-        axes.plot([0, 1], [0, 1], color=DEAD, linewidth=0.8, label="as predicted")
-        axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-        axes.set(xlabel="predicted from gamma", xlim=(0, 1), title=title)
-        percent_axis(axes, "measured")
-    panels[2].axhline(0, color=DEAD, linewidth=0.8)
-    panels[2].yaxis.set_major_formatter(lambda value, _: _signed(value))
-    panels[2].set(xlabel="directions of the input", ylabel="measured − predicted, points")
-    panels[2].set(title="what is left", xlim=(0, None))
-    one_legend(figure)
-    return figure
-
-
-def _draw_prediction(panels: Sequence[Axes], result: StudyResult, cell: Cell, filled: bool) -> None:
-    color = f"C{RUNGS.index(cell.dataset)}"
-    find = partial(_named_row, result, cell)
-    left = difference(find("predicted_dead"), find("dead_share"))
-    assert left is not None
-    marks = (
-        (find("predicted_dead"), find("dead_share")),
-        (find("predicted_dead_by_relu"), find("dead_share_by_relu")),
-        (find("participation"), left),
-    )
-    for axes, (x, y) in zip(panels, marks, strict=True):
-        face = color if filled else "white"
-        if y.low is not None and y.high is not None:
-            axes.plot([x.mean, x.mean], [y.low, y.high], color=color, linewidth=1.2)
-        axes.plot(x.mean, y.mean, "o", color=color, mfc=face, label=DATASETS[cell.dataset])
-
-
-def _named_row(result: StudyResult, cell: Cell, quantity: str) -> Row:
-    return result.row(f"{quantity}/{cell.name}")
-
-
-def ladder_table(runs: Runs, position: str, width: int) -> Markdown:
-    """Return what was measured and predicted at every rung, at one position and width."""
-    header = [
-        "rung", "run", "dead", "by ReLU", "by Top-k", "predicted", "by ReLU, predicted", "gamma",
-        "directions", "inputs in use",
-    ]  # fmt: skip
-    lines = [
-        [f"{DATASETS[cell.dataset]}, {METHODS[method]}", name, *_rung_line(run, cell)]
-        for method in METHODS
-        for name, run in runs.items()
-        for cell in _rungs(run, method, position, width)
-    ]
-    return markdown_table(header, lines)
-
-
-def _rung_line(result: StudyResult, cell: Cell) -> list[str]:
-    shares = (
-        "dead_share", "dead_share_by_relu", "dead_share_by_top_k", "predicted_dead",
-        "predicted_dead_by_relu",
-    )  # fmt: skip
-    return [
-        *[percent(_named_row(result, cell, name)) for name in shares],
-        number(_named_row(result, cell, "gamma"), 2),
-        number(_named_row(result, cell, "participation"), 1),
-        percent(_named_row(result, cell, "used_inputs")),
-    ]
-
-
 def steps_table(runs: Runs, position: str, width: int) -> Markdown:
     """Return ratio and difference of the dead shares for every step and run, beside the paper's."""
     header = ["what changes", "method", "ratio in the paper"]
     header += [f"{name}: {what}" for name in runs for what in ("ratio", "difference")]
-    methods = union(method for _, _, method in _run_methods(runs, position, width))
+    methods = union(method for _, method in _run_methods(runs, position, width))
     lines = [
-        [text, METHODS[method], _reported(step, method)]
+        [CHANGES[step], METHODS[method], _reported(step, method)]
         + _step_cells(runs, f"{step}/{method}/{position}/{width}")
         for method in methods
-        for step, text in CHANGES.items()
+        for step in _step_names(runs, position, width)
     ]
     return markdown_table(header, lines)
 
