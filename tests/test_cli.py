@@ -200,11 +200,13 @@ def test_cache_clear_asks(
 WRONG = [
     (
         (),
-        "Missing command; allowed after 'seethrough' are run, list, study, reference, version, cache",
+        "Missing command; allowed after 'seethrough' are run, list, study, reference, version, "
+        "cache",
     ),
     (
         ("lst",),
-        "No such command 'lst'; allowed after 'seethrough' are run, list, study, reference, version",
+        "No such command 'lst'; allowed after 'seethrough' are run, list, study, reference, "
+        "version",
     ),
     (("cache", "inf"), "No such command 'inf'; allowed after 'seethrough cache' are info, clear"),
     (("version", "--x"), "No such option: --x; allowed after 'seethrough version' are --help"),
@@ -311,11 +313,15 @@ def test_reference_writes_every_study_that_begins_so(
     monkeypatch.setenv("SEETHROUGH_CACHE", str(tmp_path / "store"))
     folder = tmp_path / "out"
     arguments = ["reference", "collapse_data", "--profile", "smoke", "--out", str(folder)]
-    assert main(arguments) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert not ended.value.code
     assert [file.name for file in folder.iterdir()] == ["collapse_data_sets.json"]
     assert StudyResult.read(folder / "collapse_data_sets.json").provenance.profile == "smoke"
 
 
 def test_reference_refuses_a_beginning_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reference", "colapse"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["reference", "colapse"])
+    assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("seethrough: no study begins with 'colapse', there ")

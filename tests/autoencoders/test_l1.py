@@ -12,7 +12,7 @@ from seethrough.training.initialise import generator_for
 def test_penalty_worked_by_hand() -> None:
     # decoder rows of norm 5 and 2; inputs cost 1 x 5 + 0 x 2 = 5 and 3 x 5 + 2 x 2 = 19
     code = torch.tensor([[1.0, 0.0], [3.0, 2.0]])
-    W_dec = torch.tensor([[3.0, 4.0], [0.0, -2.0]])
+    W_dec = torch.tensor([[-3.0, 4.0], [0.0, -2.0]])
     assert float(L1(coefficient=1.0).penalty(code, W_dec, 0.5)) == 0.5 * (5 + 19) / 2
 
 

@@ -90,6 +90,7 @@ def test_the_verdict_names_the_best_remedy() -> None:
     assert line[3:6] == ["2", "1", "AuxK"]
     assert line[6].replace("\N{NARROW NO-BREAK SPACE}", " ") == "1.0 % (1.0 to 1.0)"
     assert line[7].startswith("-49.0")  # 1, 1, 1 against 40, 50, 60 per cent
+    assert line[8] == "0.0 (0.0 to 0.0)"
 
 
 def test_the_small_dictionary_stands_beside_the_baseline() -> None:
@@ -97,6 +98,18 @@ def test_the_small_dictionary_stands_beside_the_baseline() -> None:
     header, *body = lines(remedy_tables.small_table({"this run": run}, 500))
     assert [line[0] for line in body] == ["dSprites, 500 units", "dSprites, 64 units"]
     assert len({len(line) for line in (header, *body)}) == 1
+
+
+def test_what_changes_nothing_before_training_is_foretold_once() -> None:
+    told: dict[str, Sequence[float]] = {
+        "gamma": (1, 1, 1), "predicted_dead_share": (0.2, 0.2, 0.2),
+        "untrained_dead_share": (0.3, 0.3, 0.3),
+    }  # fmt: skip
+    run = result(baseline=BASE | told, auxk=CURED | told, batch_top_k=BLIND, centred=CURED | told)
+    body = lines(remedy_tables.foretold_table({"this run": run}, 500))[1:]
+    assert [line[0] for line in body] == ["dSprites, baseline", "dSprites, centred"]
+    shares = [text.split("\N{NARROW NO-BREAK SPACE}")[0] for text in body[1][3:]]
+    assert shares == ["20", "30", "1"]
 
 
 def test_costs_are_ratios() -> None:

@@ -77,7 +77,7 @@ def test_shares_are_drawn_rule_by_rule(result: StudyResult) -> None:
 
 def test_equal_shares_have_their_mean_rank() -> None:
     # 3 is first; the two 2s are second and third; 1 is last
-    assert thresholds.mean_ranks([2, 3, 1, 2]) == [2.5, 1, 4, 2.5]
+    assert thresholds.mean_ranks([2.0, 3.0, 1.0, 2.0]) == [2.5, 1, 4, 2.5]
 
 
 def test_ranking_shows_who_swaps(result: StudyResult) -> None:

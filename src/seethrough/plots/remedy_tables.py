@@ -4,6 +4,8 @@ import math
 
 from IPython.display import Markdown
 
+from seethrough.autoencoders.no_revival import NoRevival
+from seethrough.autoencoders.top_k import TopK
 from seethrough.plots.labels import DATASETS
 from seethrough.plots.remedies import Runs, arms_of, at_width
 from seethrough.plots.tables import (
@@ -71,19 +73,22 @@ def _judgement(result: StudyResult, arm: Arm) -> list[str]:
 def verdict_table(runs: Runs) -> Markdown:
     """Return how many remedies pass, by data set, jointly and by width, and the best one."""
     header = ["data set", "units", "run", "tried", "pass", "best of those not worse", "its dead",
-              "difference from the baseline"]  # fmt: skip
+              "difference from the baseline", "specialised units, difference"]  # fmt: skip
     lines = []
     for name, result in runs.items():
         for place, row in rows_named(result, "remedies_passing").items():
             scope, width = place.split("/")
             best = result.row(f"best_remedy_dead_share/{place}")
             remedy = str(best.cell["remedy"])
-            change = find_row(result, f"dead_share_change/{scope}/{remedy}/{width}")
+            dead, special = (
+                find_row(result, f"{name}_change/{scope}/{remedy}/{width}")
+                for name in ("dead_share", "specialised_units")
+            )
             label = "both together" if scope == JOINT else DATASETS[scope]
             passing = DASH if math.isnan(row.mean) else f"{row.mean:.0f}"
             shown = REMEDIES[remedy].label if remedy in REMEDIES else DASH
             lines.append([label, width, f"{name}, {scale(result)}", str(row.cell["tried"]),
-                          passing, shown, percent(best, 1), points(change)])  # fmt: skip
+                          passing, shown, percent(best, 1), points(dead), number(special, 1)])  # fmt: skip
     return markdown_table(header, lines)
 
 
@@ -117,6 +122,30 @@ def _kept(result: StudyResult, arm: Arm) -> list[str]:
         number(covered, 1),
         percent(probe),
     ]
+
+
+def foretold_table(runs: Runs, width: int) -> Markdown:
+    """Return gamma, the dead share it foretells, and those of the untrained and trained layers.
+
+    Remedies that change nothing before training stand with the baseline and are left out.
+    """
+    header = ["layer", "run", "gamma", "foretold", "untrained", "after training"]
+    lines = []
+    for arm in at_width(arms_of(*runs.values()), width):
+        remedy = REMEDIES[arm.remedy]
+        if remedy.revival != NoRevival() or remedy.sparsifier is not TopK:
+            continue
+        for name, result in runs.items():
+            gamma = find_row(result, f"gamma/{arm.name}")
+            if gamma is not None:
+                label = f"{DATASETS[arm.dataset]}, {remedy.label}"
+                lines.append([label, name, number(gamma, 2), *_foretold(result, arm)])
+    return markdown_table(header, lines)
+
+
+def _foretold(result: StudyResult, arm: Arm) -> list[str]:
+    names = ("predicted_dead_share", "untrained_dead_share", "dead_share")
+    return [percent(result.row(f"{name}/{arm.name}")) for name in names]
 
 
 def cost_table(runs: Runs, width: int) -> Markdown:

@@ -49,7 +49,7 @@ from seethrough.training.device import thread_count
 STUDY = "collapse_remedies"
 POSITION = "beside"
 FRACTION, UNITS = "fraction", "units"
-N_TIMED, N_TIMINGS = 256, 9
+N_TIMED, N_TIMINGS = 256, 5
 """Inputs of an epoch that is timed, and how often each layer takes it."""
 
 
