@@ -164,7 +164,7 @@ def reference(
     store, folder = open_store(), out or FOLDER
     for number, (name, parameters) in enumerate(chosen.items(), 1):
         print(f"{number} of {len(names)}: {name}", file=sys.stderr)
-        target = output_path(folder / f"{name}.json", ".json")
+        target = folder / f"{name}.json"
         studies.get(name).load().run(parameters, store).write(target)
         print(target)
 

@@ -67,6 +67,12 @@ def test_each_remedy_says_what_is_worse_and_whether_it_passes() -> None:
     assert body[0][4] == "0.020 (0.020 to 0.020)"
 
 
+def test_a_layer_that_adds_error_has_no_digits() -> None:
+    run = result(baseline=BASE, auxk=CURED | {"unexplained": (20.0, 3000.0, 11.0)})
+    body = lines(remedy_tables.remedy_table({"this run": run}, "dsprites", 500))[1:]
+    assert [line[3] for line in body] == ["0.11 (0.085 to 0.13)", "above 10"]
+
+
 def test_one_seed_has_no_judgement() -> None:
     run = result(1, baseline=BASE, auxk=CURED)
     body = lines(remedy_tables.remedy_table({"this run": run}, "dsprites", 500))[1:]

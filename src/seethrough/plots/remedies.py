@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seethrough.plots.labels import DATASETS, dataset_title
 from seethrough.plots.style import BY_RELU, BY_TOP_K, DEAD, PAPER, new_figure, one_legend
@@ -100,6 +101,9 @@ def dead_against_unexplained(runs: Runs, width: int) -> Figure:
             axes.axhline(LIMIT, color=PAPER, linestyle=":", label=f"{100 * LIMIT:.0f} %")
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
             axes.set(xscale="log", ylim=(-0.02, 1), title=f"{DATASETS[dataset]}, {name}")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set(xlabel="variance unexplained", ylabel="dead units")
     one_legend(figure)
     return figure

@@ -32,6 +32,8 @@ FAULTS = {
     "active": "k not kept",
 }
 """What may be worse under a remedy, as tables write it."""
+WORTHLESS = 10
+"""Unexplained share, as a multiple of the variance, above which tables give no digits."""
 
 
 def remedy_table(runs: Runs, dataset: str, width: int) -> Markdown:
@@ -52,7 +54,7 @@ def _numbers(result: StudyResult, arm: Arm) -> list[str]:
     dead, unexplained, gap, special, active = (result.row(f"{n}/{arm.name}") for n in names)
     return [
         percent(dead),
-        significant(unexplained),
+        _unexplained(unexplained),
         number(gap, 3),
         number(special, 0),
         number(active, 0),
@@ -87,8 +89,9 @@ def verdict_table(runs: Runs) -> Markdown:
             label = "both together" if scope == JOINT else DATASETS[scope]
             passing = DASH if math.isnan(row.mean) else f"{row.mean:.0f}"
             shown = REMEDIES[remedy].label if remedy in REMEDIES else DASH
-            lines.append([label, width, f"{name}, {scale(result)}", str(row.cell["tried"]),
-                          passing, shown, percent(best, 1), points(dead), number(special, 1)])  # fmt: skip
+            head = [label, width, f"{name}, {scale(result)}", str(row.cell["tried"])]
+            numbers = [percent(best, 1), points(dead), number(special, 1)]
+            lines.append([*head, passing, shown, *numbers])
     return markdown_table(header, lines)
 
 
@@ -115,7 +118,7 @@ def _kept(result: StudyResult, arm: Arm) -> list[str]:
     )
     return [
         percent(dead),
-        significant(unexplained),
+        _unexplained(unexplained),
         number(gap, 2),
         number(best, 2),
         number(special, 0),
@@ -146,6 +149,11 @@ def foretold_table(runs: Runs, width: int) -> Markdown:
 def _foretold(result: StudyResult, arm: Arm) -> list[str]:
     names = ("predicted_dead_share", "untrained_dead_share", "dead_share")
     return [percent(result.row(f"{name}/{arm.name}")) for name in names]
+
+
+def _unexplained(row: Row) -> str:
+    """Return an unexplained share; a layer that adds error has no number worth printing."""
+    return f"above {WORTHLESS}" if row.mean > WORTHLESS else significant(row)
 
 
 def cost_table(runs: Runs, width: int) -> Markdown:

@@ -8,8 +8,6 @@ then what died was a choice of design. Every remedy reads the same trained VAE, 
 Rows are named `quantity/dataset/remedy/width`.
 """
 
-import copy
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,12 +18,7 @@ from torch import Tensor
 from seethrough.autoencoders.configuration import SAEConfig
 from seethrough.autoencoders.prepared_autoencoder import PreparedAutoencoder
 from seethrough.autoencoders.top_k import TopK, top_k
-from seethrough.autoencoders.train_sparse_autoencoder import (
-    begin,
-    create,
-    make_optimizer,
-    train_epoch,
-)
+from seethrough.autoencoders.train_sparse_autoencoder import begin, create
 from seethrough.metrics.dead_units import (
     UnitActivity,
     dead_by_relu,
@@ -39,18 +32,16 @@ from seethrough.metrics.train_test import halves
 from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.remedies import BASELINE, REMEDIES, SMALL, TRIED
+from seethrough.studies.remedy_cost import cost_ratio
 from seethrough.studies.remedy_verdict import change_rows, verdict_rows
 from seethrough.studies.squeeze import SqueezeParameters, check_dataset
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.studies.trained_layers import SideLayerConfig, TrainedLayer
 from seethrough.studies.trained_vae import stored_seconds
-from seethrough.training.device import thread_count
 
 STUDY = "collapse_remedies"
 POSITION = "beside"
 FRACTION, UNITS = "fraction", "units"
-N_TIMED, N_TIMINGS = 256, 5
-"""Inputs of an epoch that is timed, and how often each layer takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,27 +270,3 @@ def cost_rows(trained: dict[Arm, list[TrainedLayer]], parameters: Parameters) ->
             text = "processor time of an epoch over the baseline's"
             rows.append(arm.row("cost", text, "ratio", [cost_ratio(layers[0], plain[0])]))
     return rows
-
-
-def cost_ratio(layer: TrainedLayer, plain: TrainedLayer) -> float:
-    """Return the shortest time of an epoch over another layer's, taken in turns on the CPU.
-
-    Layers are as they are after training, dead units and all; what they learn is thrown away.
-    """
-    seconds: list[tuple[float, float]] = []
-    with thread_count(1):
-        for _ in range(N_TIMINGS):
-            seconds.append((_epoch_seconds(layer), _epoch_seconds(plain)))
-    return min(own for own, _ in seconds) / min(other for _, other in seconds)
-
-
-def _epoch_seconds(layer: TrainedLayer) -> float:
-    assert layer.config is not None
-    config = replace(layer.config.sae, device="cpu", threads=1)
-    inputs = layer.vae.frozen(POSITION, config.seed).train(1)[:N_TIMED]
-    sae = copy.deepcopy(layer.sae)
-    assert isinstance(sae, PreparedAutoencoder)
-    optimizer = make_optimizer(config, sae)
-    started = time.process_time()
-    train_epoch(sae, optimizer, inputs, config, config.total_epochs)
-    return time.process_time() - started
