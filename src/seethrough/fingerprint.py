@@ -24,6 +24,10 @@ _loaded: dict[str, tuple[ModuleSpec, str]] = {}
 """Module -> the spec under which it was loaded (a reload makes a new one) and its source."""
 
 
+_known: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, dict[str, object]]] = {}
+"""Arguments of `fingerprint` -> its answer, and the state of every module behind it."""
+
+
 def fingerprint(*modules: str, beside: tuple[str, ...] = ()) -> str:
     """Return the sha256 (64 hexadecimal digits) of the code of `modules` and what they import.
 
@@ -32,6 +36,9 @@ def fingerprint(*modules: str, beside: tuple[str, ...] = ()) -> str:
     Raises:
         ValueError: a module without a Python source file, such as a notebook's ``__main__``.
     """
+    known = _known.get((modules, beside))
+    if known is not None and all(_state(name) == state for name, state in known[1].items()):
+        return known[0]
     packages = {PACKAGE} | {name.partition(".")[0] for name in modules}
     sources: dict[str, str] = {}
     waiting = list(modules)
@@ -45,6 +52,7 @@ def fingerprint(*modules: str, beside: tuple[str, ...] = ()) -> str:
     digest = hashlib.sha256()
     for name in sorted(sources):
         digest.update(f"{name}\0{sources[name]}\0".encode())
+    _known[modules, beside] = (digest.hexdigest(), {name: _state(name) for name in sources})
     return digest.hexdigest()
 
 
@@ -65,6 +73,16 @@ def module_source(name: str) -> str:
     if name not in _loaded or _loaded[name][0] is not spec:
         _loaded[name] = (spec, path.read_text("utf-8"))
     return _loaded[name][1]
+
+
+def _state(name: str) -> object:
+    """Return what tells whether a module's source may be another: its spec, or its file's date."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    path = None if spec is not None else _source_file(name)
+    if path is None:
+        return id(spec), spec  # specs of one file are equal: it is another one after a reload
+    status = path.stat()
+    return path, status.st_mtime_ns, status.st_size
 
 
 def remember_loaded_modules() -> None:

@@ -70,6 +70,14 @@ class ArtifactStore:
         if self.root.exists() and not self.root.is_dir():
             raise ValueError(f"the store's root is {str(self.root)!r}, allowed is a folder")
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both open the same folder."""
+        return isinstance(other, ArtifactStore) and self.root == other.root
+
+    def __hash__(self) -> int:
+        """Return a hash of the folder's path."""
+        return hash(self.root)
+
     def key(self, config: Config, build: Callable[[Config, Path], None]) -> str:
         """Return the key of the artifact that `build` makes from `config`."""
         return hashlib.sha256(dumps(_description(config, build)).encode()).hexdigest()

@@ -6,12 +6,13 @@ import pytest
 
 from seethrough.data import catalogue
 from seethrough.plots import complexity
-from seethrough.plots.style import PAPER
+from seethrough.plots.style import PAPER, use_style
 from seethrough.provenance import Provenance
 from seethrough.results import Row, StudyResult
 from seethrough.studies.collapse_complexity import STEPS
 
 mpl.use("Agg")
+use_style()
 
 WHERE = "top_k/beside/500"
 SHARES = {"dsprites": (0.1, 0.3), "dsprites_rgb": (0.4, 0.4), "shapes3d": (0.5, 0.7)}
@@ -77,7 +78,7 @@ def test_a_run_without_the_method_has_no_panels() -> None:
     runs = {"reference run": run(SHARES, "l1/beside/500"), "this run": run(SHARES)}
     figure = complexity.ladder(runs, "top_k", "beside", 500)
     assert len(figure.axes) == 2
-    assert figure.axes[0].get_title().startswith("this run: 64 images")
+    assert figure.axes[0].get_title(loc="left").startswith("this run: 64 images")
 
 
 def test_steps_have_ratio_and_difference_and_reference_is_filled() -> None:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from seethrough.metrics.specialised_units import SpecialisedUnits
 from seethrough.plots import specialised
+from seethrough.plots.style import use_style
 from seethrough.provenance import Provenance
 from seethrough.results import Row, Series, StudyResult
 from seethrough.store import ArtifactStore
@@ -14,6 +15,7 @@ from seethrough.studies.collapse_specialised import Parameters
 from seethrough.studies.squeeze import train_cells
 
 mpl.use("Agg")
+use_style()
 
 TOP_K, L1 = "dsprites/top_k/beside/10", "dsprites/l1/beside/10"
 ROOMS, WIDE = "shapes3d/top_k/beside/10", "dsprites/top_k/beside/20"
@@ -23,7 +25,8 @@ FACTORS = {"dsprites": ("shape", "posX"), "shapes3d": ("wall_hue",)}
 def run(counts: Mapping[str, Sequence[float]]) -> StudyResult:
     """A run with these specialised units per seed; 3 others live; 1 specialised by chance."""
     rows: list[Row] = []
-    for cell, special in counts.items():
+    for cell, numbers in counts.items():
+        special = [float(number) for number in numbers]
         dataset, *_, width = cell.split("/")
         values = {
             "specialised_last": special,
@@ -38,7 +41,7 @@ def run(counts: Mapping[str, Sequence[float]]) -> StudyResult:
     series = [
         Series(f"{name}/{cell}", name, {}, "units", "epoch", (1.0, 3.0), ((0.0, value),))
         for cell, special in counts.items()
-        for name, value in (("specialised", special[0]), ("specialised_shuffled", 1.0))
+        for name, value in (("specialised", float(special[0])), ("specialised_shuffled", 1.0))
     ]
     provenance = Provenance(
         parameters={"n_train": 64, "epochs": 3}, seeds=(0, 1), profile="custom", device="cpu",
@@ -82,7 +85,7 @@ def test_factors_have_one_number_per_cell() -> None:
     assert [text.get_text() for text in sprites.texts] == ["3", "3", "0", "0"]
     assert [text.get_text() for text in rooms.texts] == ["5"]
     assert [label.get_text() for label in sprites.get_xticklabels()] == ["shape", "posX"]
-    assert sprites.get_title() == "dSprites, this run"
+    assert sprites.get_title(loc="left") == "dSprites, this run"
 
 
 def test_a_run_without_a_data_set_has_an_empty_panel() -> None:
@@ -98,7 +101,7 @@ def test_curves_belong_to_one_place_and_width() -> None:
     (axes,) = figure.axes
     ends = {str(line.get_label()): float(line.get_ydata()[-1]) for line in axes.lines}
     assert ends == {"Top-k": 2, "Top-k, shuffled": 1, "L1": 4, "L1, shuffled": 1}
-    assert axes.get_title() == "dSprites, this run"
+    assert axes.get_title(loc="left") == "dSprites, this run"
 
 
 def test_curves_at_zero_do_not_fill_the_panel() -> None:
@@ -153,7 +156,7 @@ def test_pictures_have_one_row_per_factor(
     dataset: str, n_factors: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     parameters = Parameters(
-        datasets=(dataset,), methods=("top_k",), widths=(30,), n_train=16, n_heldout=96,
+        datasets=(dataset,), methods=("top_k",), widths=(30,), n_train=16, n_heldout=32,
         k_start=20, k_end=4, epochs=1, batch_size=16, seeds=(0,),
     )  # fmt: skip
     store = ArtifactStore(tmp_path_factory.mktemp("store"))

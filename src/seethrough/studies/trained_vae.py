@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -114,6 +114,7 @@ class TrainedVAE:
         )
 
 
+@lru_cache(maxsize=8)  # a process checks a VAE's files once, not once for every layer beside it
 def trained_vae(config: TrainingConfig, store: ArtifactStore, path: str = "") -> TrainedVAE:
     """Return a trained VAE (with its layer in the path, if it has one).
 
