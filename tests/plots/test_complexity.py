@@ -78,7 +78,7 @@ def test_a_run_without_the_method_has_no_panels() -> None:
     runs = {"reference run": run(SHARES, "l1/beside/500"), "this run": run(SHARES)}
     figure = complexity.ladder(runs, "top_k", "beside", 500)
     assert len(figure.axes) == 2
-    assert figure.axes[0].get_title(loc="left").startswith("this run: 64 images")
+    assert figure.axes[0].get_title(loc="left").startswith("this run\n64 images")
 
 
 def test_steps_have_ratio_and_difference_and_reference_is_filled() -> None:

@@ -105,13 +105,23 @@ def test_of_two_runs_the_first_has_its_scores_drawn() -> None:
 
 def test_reconstruction_goes_from_first_to_last() -> None:
     figure = quality.reconstruction({"this run": run({SQUEEZED: 0.0, OPEN: 0.1})}, "beside", 10)
-    left, right = figure.axes
+    left, middle, _ = figure.axes
     (line,) = [one for one in left.lines if one.get_label() == "through the code, squeezed"]
     points = [base(f"reconstruction_{when}") + 0.05 for when in ("first", "last")]
     assert [float(y) for y in line.get_ydata()] == pytest.approx(points)
     assert "the VAE's own path" in ends(left)
-    assert "the VAE's own path" not in ends(right)
-    assert right.get_yscale() == "log"
+    assert "the VAE's own path" not in ends(middle)
+    assert middle.get_yscale() == "log"
+
+
+def test_the_cost_of_the_code_is_its_error_minus_the_vaes_own() -> None:
+    # Cells differ by the same 0.1 in both errors: the cost is equal with and without the squeeze.
+    figure = quality.reconstruction({"this run": run({SQUEEZED: 0.0, OPEN: 0.1})}, "beside", 10)
+    cost = base("reconstruction_last") - base("reconstruction_own_last")
+    for line in figure.axes[2].lines:
+        assert [float(y) for y in line.get_ydata()] == pytest.approx([cost, cost])
+    alone = quality.reconstruction({"this run": run({SQUEEZED: 0.0})}, "beside", 10)
+    assert not alone.axes[2].axison
 
 
 def test_the_table_subtracts_seed_by_seed() -> None:

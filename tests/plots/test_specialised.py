@@ -11,6 +11,7 @@ from seethrough.plots.style import use_style
 from seethrough.provenance import Provenance
 from seethrough.results import Row, Series, StudyResult
 from seethrough.store import ArtifactStore
+from seethrough.studies.cells import Cell
 from seethrough.studies.collapse_specialised import Parameters
 from seethrough.studies.squeeze import train_cells
 
@@ -71,6 +72,20 @@ def test_bars_add_up_to_the_width_and_stand_where_their_cell_does() -> None:
     assert words == ["dSprites, Top-k", "Shapes3D, Top-k"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "count"),
+    [
+        (Cell(dataset="shapes3d", method="l1", width=2048), 86),
+        (Cell(dataset="dsprites", method="top_k_open"), None),
+        (Cell(dataset="dsprites_rgb"), None),
+    ],
+)
+def test_a_count_is_reported_for_two_data_sets_under_a_squeeze(
+    cell: Cell, count: int | None
+) -> None:
+    assert specialised.reported_count(cell) == count
+
+
 def test_cells_that_one_run_lacks_are_left_empty() -> None:
     runs = {"reference run": run({TOP_K: (2, 4), WIDE: (1, 1)}), "this run": run({L1: (0, 0)})}
     left, right = specialised.counts(runs).axes
@@ -100,7 +115,7 @@ def test_curves_belong_to_one_place_and_width() -> None:
     figure = specialised.by_epoch(runs, "beside", 10)
     (axes,) = figure.axes
     ends = {str(line.get_label()): float(line.get_ydata()[-1]) for line in axes.lines}
-    assert ends == {"Top-k": 2, "Top-k, shuffled": 1, "L1": 4, "L1, shuffled": 1}
+    assert ends == {"Top-k": 2, "L1": 4, "factors shuffled": 1}
     assert axes.get_title(loc="left") == "dSprites, this run"
 
 

@@ -116,3 +116,14 @@ def test_comparison_has_the_papers_value_of_the_cell(make_result: Any, room: Tra
     assert table[0].startswith(f"| {room.cell.name} | paper | reference run |")
     assert table[3].startswith("| dead units (never active) | 62.7 ± 1.3 % | – |")
     assert not any("coefficient" in line for line in table)
+
+
+def test_a_rare_unit_has_white_places(side: TrainedCell) -> None:
+    """Every column shows as many images as its unit fires on, at most three."""
+    layer = side.layers[0]
+    figure = squeeze.live_features(layer)
+    _, *strips = (torch.tensor(axes.images[0].get_array()) for axes in figure.axes)
+    for column, text in enumerate(figure.axes[0].texts):
+        fires_on = round(float(text.get_text().removesuffix(" %")) / 100 * len(layer.output.code))
+        places = [strip[:, 67 * column : 67 * column + 64] for strip in strips]
+        assert sum(bool((place < 1).any()) for place in places) == min(3, fires_on)

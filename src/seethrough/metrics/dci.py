@@ -22,6 +22,7 @@ Symbols: n training images, m test images, M codes, F factors.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +66,9 @@ def dci_scores(data: TrainTest, seed: int, n_trees: int = 10) -> DciScores:
     # A loop over factors, which are few; the forests run on the CPU.
     for labels, labels_test in zip(data.factors_train.T, data.factors_test.T, strict=True):
         forest = ExtraTreesClassifier(n_trees, max_features=None, random_state=seed, n_jobs=1)
-        forest.fit(train.numpy(), labels.cpu().numpy())
+        with warnings.catch_warnings():  # 40 orientations among few images are classes all the same
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            forest.fit(train.numpy(), labels.cpu().numpy())
         importances.append(torch.from_numpy(forest.feature_importances_))
         accuracies.append(forest.score(test.numpy(), labels_test.cpu().numpy()))
     importance = torch.stack(importances, dim=1).to(data.codes_train.device)

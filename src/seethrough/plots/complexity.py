@@ -74,7 +74,7 @@ def ladder(runs: Runs, method: str, position: str, width: int) -> Figure:
         left.set_yticks(range(len(rungs)), [DATASETS[cell.dataset] for cell in rungs])
         left.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         left.set(xlim=(0, 1), xlabel="dead units")
-        left.set_title(f"{name}: {scale(run)}", fontsize=8)
+        left.set_title(f"{name}\n{scale(run)}", fontsize=8)
         _draw_steps(right, run, rungs)
         for axes in (left, right):
             axes.set_ylim(len(rungs) - 0.4, -0.6)
@@ -117,7 +117,7 @@ def _draw_steps(axes: Axes, result: StudyResult, rungs: Sequence[Cell]) -> None:
         middle = min(max((start + end) / 2, 0.5), len(rungs) - 1.5)
         axes.text(column + 0.08, middle, label, rotation=90, va="center", fontsize=7)
     axes.set(xticks=[], yticks=range(len(rungs)), xlim=(-0.4, len(steps) - 0.2))
-    axes.set_title("one step at a time: dead units after − before", fontsize=8)
+    axes.set_title("one step at a time:\ndead units after − before", fontsize=8)
     axes.set_yticklabels([])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(left=False)

@@ -79,7 +79,9 @@ def unexplained_against_dead(reference: StudyResult | None, result: StudyResult)
     Filled marks are the reference run, open ones this run. Colours are methods, shapes places.
     """
     groups = by_dataset(cell_names(reference, result, "dead_share"))
-    figure, columns = new_figure(len(groups), 3.6)
+    figure, _ = new_figure(1, 3.6)
+    figure.clear()
+    columns = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for axes, (dataset, cells) in zip(columns, groups.items(), strict=True):
         for run in named_runs(reference, result).values():
             for cell in cells:

@@ -26,6 +26,10 @@ from seethrough.results import Row, StudyResult
 
 Runs = Mapping[str, StudyResult]
 _SQUEEZED, _OPEN = METHOD_COLORS["top_k"], METHOD_COLORS["top_k_open"]
+_THROUGH = (
+    (True, "through the code, squeezed", _SQUEEZED),
+    (False, "through the code, no squeeze", _OPEN),
+)
 _SHUFFLED, _FORGOTTEN = "#999999", "#E69F00"
 
 SCORES: dict[str, str] = {
@@ -171,41 +175,67 @@ def _draw_dots(axes: Axes, pair: Pair, what: str, squeezed: bool) -> None:
 
 
 def reconstruction(runs: Runs, position: str, width: int) -> Figure:
-    """Draw reconstruction error and unexplained variance, first against last epoch."""
+    """Draw reconstruction error and unexplained variance, and what the code costs in the end.
+
+    Left and middle: from the first to the last epoch. Right: error through the code minus error of
+    the VAE's own path after the last epoch, without and with the squeeze.
+    """
     found = list(pairs(runs, position, width))
     figure, _ = new_figure(1, 0.5 + 2.0 * len(found))
     figure.clear()
-    lines = figure.subplots(len(found), 2, squeeze=False)
-    for (left, right), pair in zip(lines, found, strict=True):
-        own = _draw_slope(left, pair, "reconstruction_own", True, "the VAE's own path", DEAD)
+    lines = figure.subplots(len(found), 3, squeeze=False)
+    for (left, middle, right), pair in zip(lines, found, strict=True):
+        own = _draw_epochs(left, pair, "reconstruction_own", True, "the VAE's own path", DEAD)
         own.set(linewidth=5, alpha=0.25)  # the lines through the code often lie on it
-        for squeezed, label, color in (
-            (True, "through the code, squeezed", _SQUEEZED),
-            (False, "through the code, no squeeze", _OPEN),
-        ):
+        for squeezed, label, color in _THROUGH:
             if pair.row("reconstruction_last", squeezed):
-                _draw_slope(left, pair, "reconstruction", squeezed, label, color)
-                _draw_slope(right, pair, "unexplained", squeezed, label, color)
-        left.set(ylabel="error, nats per image", title=pair.title)
-        right.set(ylabel="unexplained variance", yscale="log", title=pair.title)
-        right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        right.yaxis.set_major_formatter("{x:g}")
-        right.yaxis.set_minor_formatter(NullFormatter())
+                _draw_epochs(left, pair, "reconstruction", squeezed, label, color)
+                _draw_epochs(middle, pair, "unexplained", squeezed, label, color)
+        _draw_cost(right, pair)
+        left.set_ylabel(pair.title.replace(", ", "\n"), fontsize=8)
+        middle.set_yscale("log")
+        middle.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        middle.yaxis.set_major_formatter("{x:g}")
+        middle.yaxis.set_minor_formatter(NullFormatter())
+    titles = "error, nats per image", "unexplained variance", "code − own path, nats"
+    for axes, title in zip(lines[0], titles, strict=True):
+        axes.set_title(title, fontsize=9)
     one_legend(figure)
     return figure
 
 
-def _draw_slope(
+def _draw_epochs(
     axes: Axes, pair: Pair, quantity: str, squeezed: bool, label: str, color: str
 ) -> Line2D:
-    """Draw the mean from first to last epoch, seeds as thin lines; return the mean's line."""
     rows = [pair.row(f"{quantity}_{when}", squeezed) for when in ("first", "last")]
     first, last = [row for row in rows if row is not None]
-    for values in zip(first.per_seed, last.per_seed, strict=True):
+    return _draw_slope(axes, first, last, ("first epoch", "last epoch"), label, color)
+
+
+def _draw_cost(axes: Axes, pair: Pair) -> None:
+    costs = [
+        difference(
+            pair.row("reconstruction_own_last", squeezed), pair.row("reconstruction_last", squeezed)
+        )
+        for squeezed in (False, True)
+    ]
+    without, squeezed = costs
+    if without is None or squeezed is None:
+        axes.set_axis_off()
+        return
+    _draw_slope(axes, without, squeezed, ("no squeeze", "squeezed"), "", DEAD)
+    axes.set_ylim(min(0, axes.get_ylim()[0]), None)
+
+
+def _draw_slope(
+    axes: Axes, before: Row, after: Row, ticks: tuple[str, str], label: str, color: str
+) -> Line2D:
+    """Draw two means, joined, and the seeds as thin lines; return the line of the means."""
+    for values in zip(before.per_seed, after.per_seed, strict=True):
         axes.plot([0, 1], values, "o-", color=color, ms=2.5, linewidth=0.6, alpha=0.5)
-    (line,) = axes.plot([0, 1], [first.mean, last.mean], "o-", color=color, ms=5, label=label)
-    axes.set_xticks([0, 1], ["first epoch", "last epoch"])
-    axes.set_xlim(-0.3, 1.3)
+    (line,) = axes.plot([0, 1], [before.mean, after.mean], "o-", color=color, ms=5, label=label)
+    axes.set_xticks([0, 1], ticks)
+    axes.set_xlim(-0.4, 1.4)
     return line
 
 

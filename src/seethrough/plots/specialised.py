@@ -76,22 +76,38 @@ def _draw_count(axes: Axes, result: StudyResult, cell: Cell, height: int) -> Non
         control, height, "D", mfc="white", mec=DEAD, ms=5, clip_on=False, zorder=5,
         label="factors shuffled",
     )  # fmt: skip
-    reported = REPORTED.get(cell.dataset)
+    reported = reported_count(cell)
     if reported is not None:
         axes.plot(reported, height, "|", color=PAPER, ms=15, mew=2.5, label="reported by a post")
+
+
+def reported_count(cell: Cell) -> int | None:
+    """Return what the post reports for the cell's data set, None for others and without a squeeze.
+
+    Any sparsifier, place and width has the same number, since the post names none of them.
+    """
+    return None if cell.schedule == "open" else REPORTED.get(cell.dataset)
 
 
 def by_factor(runs: Runs) -> Figure:
     """Draw which factors the specialised units speak of: cells by factors, per data set and run."""
     groups = by_dataset([cell.name for cell in _cells(*runs.values())])
-    n_cells = max(len(cells) for cells in groups.values())
-    figure, _ = new_figure(1, len(runs) * (0.9 + 0.28 * n_cells))
+    heights = [
+        max(sum(cell in _cells(result) for cell in cells) for cells in groups.values())
+        for result in runs.values()
+    ]
+    figure, _ = new_figure(1, 0.9 * len(runs) + 0.28 * sum(heights))
     figure.clear()
-    panels = figure.subplots(len(runs), len(groups), squeeze=False)
+    panels = figure.subplots(len(runs), len(groups), squeeze=False, height_ratios=heights)
     for line, (name, result) in zip(panels, runs.items(), strict=True):
+        before: list[str] = []
         for axes, (dataset, cells) in zip(line, groups.items(), strict=True):
-            _draw_factors(axes, result, dataset, [c for c in cells if c in _cells(result)])
+            there = [cell for cell in cells if cell in _cells(result)]
+            _draw_factors(axes, result, dataset, there)
+            labels = cell_labels(there)
+            axes.set_yticks(range(len(labels)), [] if labels == before else labels, fontsize=7)
             axes.set_title(f"{DATASETS[dataset]}, {name}", fontsize=9)
+            before = labels
     return figure
 
 
@@ -108,8 +124,8 @@ def _draw_factors(axes: Axes, result: StudyResult, dataset: str, cells: Sequence
     for (line, column), value in np.ndenumerate(table):
         color = "white" if value > 0.6 * most else "black"
         axes.text(column, line, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
-    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=7)
-    axes.set_yticks(range(len(cells)), cell_labels(cells), fontsize=7)
+    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=7)
+    axes.tick_params(axis="x", rotation=30)
 
 
 def factor_names(result: StudyResult, dataset: str) -> list[str]:
@@ -147,7 +163,7 @@ def _draw_epochs(axes: Axes, result: StudyResult, cells: Sequence[Cell]) -> None
         label, color = METHODS[cell.method], METHOD_COLORS[cell.method]
         draw_curve(axes, result.one_series(f"specialised/{cell.name}"), label, color)
         control = result.one_series(f"specialised_shuffled/{cell.name}")
-        axes.plot(control.x, control.mean, ":", color=color, label=f"{label}, shuffled")
+        axes.plot(control.x, control.mean, ":", color=DEAD, label="factors shuffled")
 
 
 def speakers(layer: TrainedLayer, n_images: int = 8) -> Figure:
@@ -214,7 +230,7 @@ def _counts_line(result: StudyResult, cell: Cell) -> list[str]:
         percent(share_of_live(special, live)),
         f"{pooled:.0f} of {special.n} × {cell.width}",
         f"{covered} of {len(factor_names(result, cell.dataset))}",
-        str(REPORTED.get(cell.dataset, DASH)),
+        str(reported_count(cell) or DASH),
     ]
 
 

@@ -150,7 +150,8 @@ def live_features(layer: TrainedLayer, n_units: int = 8, n_images: int = 3) -> F
     """Draw what live units respond to: the most active held-out images and their weighted mean.
 
     Units are live ones at even steps of activation frequency, from the rarest to the most common.
-    The mean weighs each image by its activation.
+    The mean weighs each image by its activation. A unit that fires on fewer images than are asked
+    for has white places below its last one.
     """
     code = layer.output.code
     frequency = (code > 0).double().mean(0)
@@ -160,9 +161,10 @@ def live_features(layer: TrainedLayer, n_units: int = 8, n_images: int = 3) -> F
     pixels = layer.vae.heldout.pixels(0, len(code))
     weights = code[:, units]
     means = torch.einsum("nu,nchw->uchw", weights / weights.sum(0), pixels)
-    tops = weights.topk(min(n_images, len(code)), dim=0).indices  # [n_images U]
+    strengths, tops = weights.topk(min(n_images, len(code)), dim=0)  # both [n_images U]
+    images = torch.where((strengths > 0)[..., None, None, None], pixels[tops], 1.0)
     figure = picture_grid(
-        [means / means.amax((1, 2, 3), keepdim=True), *[pixels[row] for row in tops]],
+        [means / means.amax((1, 2, 3), keepdim=True), *images],
         ["mean", *[f"top {rank}" for rank in range(1, len(tops) + 1)]],
     )
     step = pixels.shape[-1] + GAP
