@@ -145,3 +145,10 @@ def test_wrong_arguments_end_before_any_work(
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1
     assert tiny_project.log == []
+
+
+def test_kernels_that_start_together_have_sockets_of_their_own(tmp_path: Path) -> None:
+    first, second = address(str(tmp_path / "a")), address(str(tmp_path / "b"))
+    if first["transport"] == "ipc":
+        assert first["ip"] != second["ip"]
+    assert address("/" + "x" * 110) == {"transport": "tcp"}

@@ -70,7 +70,7 @@ def run_notebook(source: Path, parameters: Any = None) -> Any:
             kernel_name="python3",
             progress_bar=False,
             stderr_file=Messages(),
-            config=Config({"KernelManager": {"transport": transport(folder)}}),
+            config=Config({"KernelManager": address(folder)}),
         )
 
 
@@ -104,14 +104,18 @@ def kernel_of_this_interpreter(threads: int) -> Iterator[str]:
                     os.environ[name] = value
 
 
-def transport(folder: str) -> str:
+def address(folder: str) -> dict[str, str]:
     """Return how to talk to a kernel: by sockets in `folder` on Linux, else by TCP.
 
-    Parallel starts can collide on TCP ports, and TCP is open to other users of the machine. The
-    path of a socket may have 107 bytes, of which the kernel's own name needs 57.
+    Parallel starts can collide on TCP ports, and TCP is open to other users of the machine. Without
+    a path of its own a kernel takes sockets in the current folder, where parallel ones collide, too.
+    The path of a socket may have 107 bytes.
     """
-    short = len(os.fsencode(folder)) <= 50
-    return "ipc" if sys.platform == "linux" and short else "tcp"
+    socket = str(Path(folder, "socket"))
+    short = len(os.fsencode(socket)) <= 100
+    if sys.platform == "linux" and short:
+        return {"transport": "ipc", "ip": socket}
+    return {"transport": "tcp"}
 
 
 def failures() -> tuple[type[Exception], ...]:
