@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from seethrough.book.execute import address
 from seethrough.results import StudyResult
 
 EXECUTE = "seethrough.book.execute"

@@ -108,8 +108,8 @@ def address(folder: str) -> dict[str, str]:
     """Return how to talk to a kernel: by sockets in `folder` on Linux, else by TCP.
 
     Parallel starts can collide on TCP ports, and TCP is open to other users of the machine. Without
-    a path of its own a kernel takes sockets in the current folder, where parallel ones collide, too.
-    The path of a socket may have 107 bytes.
+    a path of its own a kernel takes sockets in the current folder, where they collide, too. The
+    path of a socket may have 107 bytes.
     """
     socket = str(Path(folder, "socket"))
     short = len(os.fsencode(socket)) <= 100
