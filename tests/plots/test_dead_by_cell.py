@@ -28,6 +28,7 @@ def test_one_panel_per_data_set_and_bars_by_cause(make_result: Any) -> None:
     sprites, rooms = figure.axes
     labels = [label.get_text() for label in sprites.get_yticklabels()]
     assert labels == ["Top-k, beside", "Top-k, latent mean"]
+    assert [label.get_text() for label in rooms.get_yticklabels()] == ["L1, beside"]
     assert rooms.get_title(loc="left") == "Shapes3D (re-rendered)"
     # the diamond of this run stands in both panels, once each
     assert [[line.get_marker() for line in a.lines].count("D") for a in figure.axes] == [1, 1]

@@ -180,3 +180,5 @@ def test_pictures_have_one_row_per_factor(
     labels = [axes.get_ylabel().strip("()") for axes in figure.axes]
     assert labels == list(cell.layers[0].vae.dataset.factor_names)
     assert len(labels) == n_factors
+    title = figure.axes[0].get_title(loc="left")
+    assert title.endswith("(re-rendered)"), title

@@ -12,7 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seethrough.metrics.specialised_units import SpecialisedUnits, specialised_units
-from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, by_dataset, cell_labels
+from seethrough.plots.labels import (
+    DATASETS,
+    METHOD_COLORS,
+    METHODS,
+    by_dataset,
+    cell_labels,
+    dataset_title,
+)
 from seethrough.plots.pictures import picture_grid
 from seethrough.plots.style import ALIVE, DEAD, PAPER, draw_curve, new_figure, one_legend
 from seethrough.plots.tables import (
@@ -183,7 +190,8 @@ def speakers(layer: TrainedLayer, n_images: int = 8) -> Figure:
         rows.append(pixels[order[:n_images]])
         labels.append(name if own else f"({name})")
     figure = picture_grid(rows, labels)
-    figure.set_figheight(0.75 * len(rows))
+    figure.set_figheight(0.2 + 0.75 * len(rows))
+    figure.axes[0].set_title(dataset_title(layer.vae.config.dataset), fontsize=9)
     return figure
 
 
