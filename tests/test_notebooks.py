@@ -18,7 +18,7 @@ def code_cells(path: Path) -> list[dict[str, Any]]:
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-@pytest.mark.parametrize("profile", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("profile", parameters.PROFILES)
 def test_every_study_has_every_scale(profile: str) -> None:
     loaded = parameters.load_profile(profile)
     assert set(loaded) == set(studies.STUDIES)
@@ -38,7 +38,8 @@ def test_a_studys_own_defaults_are_the_smoke_scale(name: str) -> None:
 def test_logic_stays_in_the_package(path: Path) -> None:
     for cell in code_cells(path):
         source = "".join(cell["source"])
-        assert len(source.splitlines()) <= 20
+        if "parameters" not in cell["metadata"].get("tags", []):  # one line for each is enough
+            assert len(source.splitlines()) <= 20
         kinds = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While)
         assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(source)))
         assert "/" not in source.replace("{position}/{width}", ""), "no path"

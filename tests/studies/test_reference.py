@@ -20,4 +20,5 @@ def test_committed_references_are_whole() -> None:
         assert result.study == path.stem
         assert result.provenance.git_commit is not None
         assert not result.provenance.git_dirty
-        assert len(result.provenance.seeds) >= 3
+        if "seeds" in result.provenance.parameters:  # a study that trains
+            assert len(result.provenance.seeds) >= 3
