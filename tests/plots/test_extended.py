@@ -64,6 +64,14 @@ def test_a_run_with_fewer_data_sets_leaves_a_panel_empty(
     assert [axes.axison for axes in figure.axes] == [True, True, True, False]
 
 
+def test_one_place_has_one_dash_in_every_run(result: StudyResult, make_result: Any) -> None:
+    wide = "dsprites/top_k/beside/90"
+    other = make_result({f"dead_share/{wide}": [0.4]}, {f"dead_share/{wide}": [[0.1, 0.5, 0.4]]})
+    first, second = extended.dead_by_epoch(other, result).axes
+    assert first.lines[0].get_linestyle() != second.lines[0].get_linestyle()
+    assert second.lines[0].get_linestyle() == second.lines[1].get_linestyle()
+
+
 def test_turnover_has_a_panel_per_cell(result: StudyResult) -> None:
     figure = extended.turnover(result)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [

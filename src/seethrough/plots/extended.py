@@ -11,11 +11,20 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 
 from seethrough.metrics.dead_units import never_active, revived
 from seethrough.plots.labels import METHOD_COLORS, by_dataset, cell_of, cell_text, dataset_title
 from seethrough.plots.style import DEAD, PAPER, draw_curve, new_figure, one_legend, percent_axis
-from seethrough.plots.tables import markdown_table, named_runs, percent, points, rows_named
+from seethrough.plots.tables import (
+    cell_names,
+    markdown_table,
+    named_runs,
+    percent,
+    points,
+    rows_named,
+    scale,
+)
 from seethrough.plots.unit_maps import (
     REVIVED,
     STATES,
@@ -31,13 +40,8 @@ from seethrough.results import Series, StudyResult
 from seethrough.studies.cells import Cell
 from seethrough.studies.trained_layers import TrainedLayer
 
-LINES: tuple[tuple[int, tuple[int, ...]], ...] = (
-    (0, ()),
-    (0, (4, 2)),
-    (0, (1, 1)),
-    (0, (4, 1, 1, 1)),
-)
-"""One pattern of dashes per place and width, in the order in which they come."""
+LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")
+"""One line style per place and width, in the order in which they come."""
 
 
 def squeeze_epochs(result: StudyResult) -> int:
@@ -52,12 +56,14 @@ def dead_by_epoch(reference: StudyResult | None, result: StudyResult) -> Figure:
     """
     runs = named_runs(reference, result)
     groups = [by_dataset(list(rows_named(run, "dead_share"))) for run in runs.values()]
+    names = cell_names(reference, result, "dead_share")
+    places = list(dict.fromkeys(_place(cell_of(name)) for name in names))
     figure, _ = new_figure(1, 0.6 + 2.3 * len(runs))
     figure.clear()
     grid = figure.subplots(len(runs), max(map(len, groups)), squeeze=False)
     for row, (title, run), group in zip(grid, runs.items(), groups, strict=True):
         for axes, (dataset, cells) in zip(row, group.items(), strict=False):
-            _draw_cells(axes, run, cells)
+            _draw_cells(axes, run, cells, places)
             axes.set_title(f"{dataset_title(dataset, run)}, {title}")
         for axes in row[len(group) :]:
             axes.set_axis_off()
@@ -65,13 +71,18 @@ def dead_by_epoch(reference: StudyResult | None, result: StudyResult) -> Figure:
     return figure
 
 
-def _draw_cells(axes: Axes, run: StudyResult, cells: Sequence[Cell]) -> None:
-    places = list(dict.fromkeys((cell.position, cell.width) for cell in cells))
+def _place(cell: Cell) -> tuple[str, int]:
+    return cell.position, cell.width
+
+
+def _draw_cells(
+    axes: Axes, run: StudyResult, cells: Sequence[Cell], places: Sequence[tuple[str, int]]
+) -> None:
     for cell in cells:
         label = cell_text(cell, with_dataset=False)
         curve = run.one_series(f"dead_share/{cell.name}")
         draw_curve(axes, curve, label, METHOD_COLORS[cell.method])
-        dashes = LINES[places.index((cell.position, cell.width)) % len(LINES)]
+        dashes = LINES[places.index(_place(cell)) % len(LINES)]
         axes.lines[-1].set_linestyle(dashes)
     axes.axvline(squeeze_epochs(run), color=DEAD, linewidth=0.8)
     axes.set_xlabel("epoch")
@@ -93,7 +104,7 @@ def newly_dead(dead: Series, back: Series) -> Series:
 
 
 def turnover(result: StudyResult) -> Figure:
-    """Draw units that came back and units that died in each epoch, one panel per cell.
+    """Draw units that came back and units that died in each epoch, one panel per cell of a run.
 
     Thin lines are seeds, thick ones their means. The axis is logarithmic from 0.1 % upwards.
     """
@@ -119,6 +130,7 @@ def turnover(result: StudyResult) -> Figure:
         axes.set_xlabel("epoch")
     for axes in grid[:, 0]:
         axes.set_ylabel("units, per epoch")
+    figure.suptitle(scale(result), fontsize=9)
     one_legend(figure)
     return figure
 

@@ -27,6 +27,7 @@ from seethrough.plots.tables import (
     named_runs,
     number,
     rows_named,
+    scale,
     union,
 )
 from seethrough.results import StudyResult
@@ -135,6 +136,7 @@ def shares(result: StudyResult) -> Figure:
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.set_title(dataset_title(dataset, result))
     columns[0].set_yticks(range(len(names)), [rule_label(name) for name in names])
+    figure.suptitle(scale(result), fontsize=9)
     one_legend(figure, columns=3)
     return figure
 
@@ -175,6 +177,7 @@ def ranking(result: StudyResult) -> Figure:
     axes.set_xticks(range(len(names)), map(rule_label, names), rotation=30, ha="right")
     axes.set_yticks(range(1, len(cells) + 1))
     axes.set(ylabel="rank by dead share", ylim=(len(cells) + 0.5, 0.5))
+    figure.suptitle(scale(result), fontsize=9)
     return figure
 
 
