@@ -61,3 +61,31 @@ def _row(name: str, unit: str, per_seed: Sequence[float]) -> dict[str, Any]:
         "high": high,
         "per_seed": [None if math.isnan(value) else value for value in per_seed],
     }
+
+
+@pytest.fixture
+def tiny_vit() -> Callable[..., Any]:
+    """Return a maker of small vision transformers whose every parameter matters."""
+
+    def make(seed: int = 0, **changes: Any) -> Any:
+        import torch
+
+        from seethrough.models import torchvision_compatibility  # noqa: F401
+
+        # isort: split
+        from timm.models.vision_transformer import VisionTransformer
+
+        shape = {"img_size": 16, "patch_size": 4, "embed_dim": 32, "depth": 3, "num_heads": 2}
+        settings = {"num_classes": 5, "init_values": 0.1, "no_embed_class": True}
+        model = VisionTransformer(**(shape | settings | changes))
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                noise = torch.randn(parameter.shape, generator=generator)
+                if "norm" in name or name.endswith("gamma"):
+                    parameter.copy_(0.1 * noise + (0.0 if name.endswith("bias") else 0.8))
+                else:
+                    parameter.copy_(noise * (0.3 if parameter.ndim == 1 else 0.15))
+        return model.eval()
+
+    return make

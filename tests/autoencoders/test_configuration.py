@@ -42,7 +42,7 @@ def test_wrong_values_are_named(change: dict[str, object], named: str) -> None:
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match="^device is 'cuda', but torch sees no CUDA device"):
         SAEConfig(device="cuda")
 

@@ -23,9 +23,7 @@ from seethrough.autoencoders.resampling import Resampling
 from seethrough.autoencoders.sparse_autoencoder import SparseOutput, unexplained_variance
 from seethrough.autoencoders.top_k import TopK
 from seethrough.autoencoders.train_sparse_autoencoder import (
-    HISTORY_FILE,
     MODEL_FILE,
-    TIMING_FILE,
     begin,
     create,
     make_optimizer,
@@ -35,8 +33,9 @@ from seethrough.autoencoders.train_sparse_autoencoder import (
 from seethrough.autoencoders.untied_start import UntiedStart
 from seethrough.autoencoders.whitening import Whitening
 from seethrough.training.checkpoint import TrainingDivergedError
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import TIMING_FILE
 
 CONFIG = SAEConfig(
     width=12, sparsifier=TopK(start=8, end=3), epochs=12, extra_epochs=10, batch_size=8

@@ -105,9 +105,14 @@ def test_split_and_ceiling_hold_for_any_topk_code(width, n, k, seed):
     if bool((kept.values > 0).all()):
         dead = dead_units.share(dead_units.never_active(seen))
         assert dead <= dead_units.ceiling(width, k)
-    shares = dead_units.dead_share_by_threshold(seen)
-    least = shares.pop("never_active")
-    assert all(least <= other <= 1 for other in shares.values())
+    least = dead_units.share(dead_units.never_active(seen))
+    assert all(least <= other <= 1 for other in shares_by_threshold(seen))
+
+
+def shares_by_threshold(seen: dead_units.UnitActivity) -> list[float]:
+    masks = [dead_units.maximum_below(seen, t) for t in (1e-6, 1e-3, 1e-2, 0.05)]
+    masks += [dead_units.frequency_below(seen, f) for f in (1e-4, 1e-3, 1e-2)]
+    return [dead_units.share(mask) for mask in masks]
 
 
 def test_shares_by_threshold_by_hand():
@@ -117,16 +122,10 @@ def test_shares_by_threshold_by_hand():
         [0, 500, 500, 500, 500, 1, 5, 10, 500, 500],
         [0.0, 0.5e-6, 0.5e-3, 0.5e-2, 0.03, 1.0, 1.0, 1.0, 1.0, 1.0],
     )
-    assert dead_units.dead_share_by_threshold(seen) == {
-        "never_active": 0.1,
-        "maximum_below_1e-06": 0.2,
-        "maximum_below_0.001": 0.3,
-        "maximum_below_0.01": 0.4,
-        "maximum_below_0.05": 0.5,
-        "frequency_below_0.0001": 0.1,
-        "frequency_below_0.001": 0.1,  # 1/1000 is not below 0.001
-        "frequency_below_0.01": 0.3,
-    }
+    assert dead_units.share(dead_units.never_active(seen)) == 0.1
+    # Maximum below 1e-6, 1e-3, 1e-2, 0.05 of the scale; frequency below 1e-4, 1e-3 (1/1000 is not
+    # below it), 1e-2.
+    assert shares_by_threshold(seen) == [0.2, 0.3, 0.4, 0.5, 0.1, 0.1, 0.3]
 
 
 def test_maximum_threshold_follows_the_scale_of_the_layer():
@@ -145,7 +144,7 @@ def test_even_number_of_live_units_takes_the_mean_of_the_middle_two():
 def test_all_units_dead():
     seen = made([0, 0], [0.0, 0.0])
     assert math.isnan(float(dead_units.layer_scale(seen)))
-    assert set(dead_units.dead_share_by_threshold(seen).values()) == {1.0}
+    assert set(shares_by_threshold(seen)) == {1.0}
 
 
 def test_negative_values_have_not_fired():

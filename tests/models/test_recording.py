@@ -13,7 +13,6 @@ from seethrough.autoencoders.measure import heldout_output, measure_units
 from seethrough.autoencoders.sparse_autoencoder import SparseAutoencoder, SparseOutput
 from seethrough.autoencoders.top_k import TopK
 from seethrough.autoencoders.train_sparse_autoencoder import (
-    HISTORY_FILE,
     MODEL_FILE,
     create,
     train_sparse_autoencoder,
@@ -27,7 +26,7 @@ from seethrough.models.vae import VAE
 from seethrough.models.vae_sae import VAESAE, Encoding
 from seethrough.training.checkpoint import below
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
 
 Epochs = list[dict[str, float]]
@@ -165,8 +164,16 @@ def test_the_vae_of_a_scored_epoch_comes_back(tmp_path: Path) -> None:
     for one, other in zip(vae.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
         assert one.stride() == other.stride()
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(ValueError, match="^epoch is 2, allowed is an epoch after which codes are"):
         recorded("beside", tmp_path).vae(3, 2)
+
+
+def test_a_hidden_layer_beyond_float16_is_refused(tmp_path: Path) -> None:
+    hidden, mean, held = random_record(0)
+    hidden[3, 7] = 7e4
+    with pytest.raises(ValueError, match="^the hidden layer reaches 70000, float16 holds up to"):
+        record_epoch(epoch_file(tmp_path, 1), hidden, mean, held, None)
+    assert not list(tmp_path.rglob("*.*"))
 
 
 def test_recording_an_epoch_again_replaces_it(tmp_path: Path) -> None:

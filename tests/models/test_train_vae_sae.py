@@ -23,9 +23,7 @@ from seethrough.data.factor_dataset import FactorDataset
 from seethrough.models import train_vae_sae
 from seethrough.models.held_out import measure_means, representations
 from seethrough.models.train_vae_sae import (
-    HISTORY_FILE,
     STATE_FILE,
-    TIMING_FILE,
     make_optimizer,
     precision_of,
     split_images,
@@ -36,8 +34,9 @@ from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import VAESAE, PathLayer
 from seethrough.training.checkpoint import TrainingDivergedError, below
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import TIMING_FILE
 
 TOP_K = PathLayer(width=40, sparsifier=TopK(start=30, end=4))
 SOFT = PathLayer(width=40, sparsifier=L1(coefficient=0.3))

@@ -2,8 +2,10 @@ import math
 import os
 
 import pytest
+import torch
 
 from seethrough.studies.parallel import parallel_map
+from seethrough.training.device import thread_count
 
 
 def process_of(item: int) -> tuple[int, int]:
@@ -14,6 +16,18 @@ def test_results_come_in_the_order_of_the_items() -> None:
     found = parallel_map(process_of, [3, 1, 2], workers=2)
     assert [item for item, _ in found] == [3, 1, 2]
     assert os.getpid() not in {process for _, process in found}
+
+
+def threads_of(item: int) -> int:
+    return torch.get_num_threads()
+
+
+def test_workers_share_the_threads() -> None:
+    with thread_count(4):
+        assert parallel_map(threads_of, [0, 1, 2], workers=2) == [2, 2, 2]
+        assert parallel_map(threads_of, [0, 1], workers=1) == [4, 4]
+    with thread_count(1):
+        assert parallel_map(threads_of, [0, 1], workers=2) == [1, 1]
 
 
 def test_one_worker_or_one_item_stays_in_this_process() -> None:

@@ -12,7 +12,7 @@ from seethrough.autoencoders.top_k import TopK
 from seethrough.data.catalogue import load
 from seethrough.models import train_vae_sae
 from seethrough.models.held_out import representations
-from seethrough.models.train_vae_sae import HISTORY_FILE, split_images
+from seethrough.models.train_vae_sae import split_images
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import PathLayer
 from seethrough.store import ArtifactStore
@@ -21,11 +21,12 @@ from seethrough.studies.trained_vae import (
     TrainedVAE,
     images_per_second,
     is_stored,
-    stored_seconds,
     trained_vae,
 )
 from seethrough.training.checkpoint import below
 from seethrough.training.device import thread_count
+from seethrough.training.history import HISTORY_FILE
+from seethrough.training.timing import stored_seconds
 
 CONFIG = TrainingConfig(n_train=24, n_heldout=20, epochs=2, batch_size=16)
 LONGER = replace(CONFIG, extra_epochs=1)

@@ -164,6 +164,11 @@ def test_the_first_wrong_loss_is_named(losses: list[float], named: str) -> None:
     assert "at learning rate 0.5: lower it; the state after epoch 10 is kept" in str(caught.value)
 
 
+def test_a_loss_that_is_wrong_before_anything_was_saved() -> None:
+    with pytest.raises(TrainingDivergedError, match="lower it; no epoch was saved before$"):
+        check_finite(torch.tensor([float("nan")]), epoch=1, learning_rate=0.5, kept=0)
+
+
 def test_below_takes_the_prefix_off() -> None:
     state = {"model/a": torch.zeros(1), "adam/a": torch.ones(1), "model/model/b": torch.ones(2)}
     assert {name: len(tensor) for name, tensor in below(state, "model/").items()} == {

@@ -16,15 +16,24 @@ def test_other_devices_are_named(device: str) -> None:
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_cuda_is_refused_where_there_is_none(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=f"^device is '{device}', but torch sees no CUDA device"):
         check_device(device)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_cuda_is_allowed_where_it_is(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     check_device(device)
+
+
+def test_a_device_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_device("cuda:1")
+    with pytest.raises(
+        ValueError, match="^device is 'cuda:2', but torch sees only cuda:0 to cuda:1"
+    ):
+        check_device("cuda:2")
 
 
 def test_threads_are_restored() -> None:
@@ -32,6 +41,22 @@ def test_threads_are_restored() -> None:
     with thread_count(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
+
+
+def test_threads_are_restored() -> None:
+    before = torch.get_num_threads()
+    with thread_count(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_a_device_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_device("cuda:1")
+    with pytest.raises(
+        ValueError, match="^device is 'cuda:2', but torch sees only cuda:0 to cuda:1"
+    ):
+        check_device("cuda:2")
 
 
 def test_threads_are_restored_after_an_error() -> None:

@@ -64,8 +64,9 @@ def test_activity_counts_epochs_from_one() -> None:
     assert first.fired_count.tolist() == [4, 0]
     assert first.max_activation.tolist() == [1.5, 0.0]
     assert last.fired_count.tolist() == history.activity(2).fired_count.tolist() == [3, 1]
-    with pytest.raises(IndexError):
-        history.activity(3)
+    for epoch in (3, 0, -3):
+        with pytest.raises(ValueError, match=f"^epoch is {epoch}, allowed is 1 to 2, or -1"):
+            history.activity(epoch)
 
 
 def test_nothing_appended_later_changes_what_was_measured() -> None:

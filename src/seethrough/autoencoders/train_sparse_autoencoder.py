@@ -30,7 +30,6 @@ from seethrough.autoencoders.prepared_autoencoder import PreparedAutoencoder
 from seethrough.autoencoders.resampling import Resampling
 from seethrough.autoencoders.silence import SilenceCounter
 from seethrough.autoencoders.sparse_autoencoder import SparseOutput
-from seethrough.checked_json import pretty_json, write_atomically
 from seethrough.training.allocator import keep_freed_memory
 from seethrough.training.checkpoint import (
     check_finite,
@@ -39,12 +38,11 @@ from seethrough.training.checkpoint import (
     save_checkpoint,
 )
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import write_seconds
 
 MODEL_FILE = "model.safetensors"
-HISTORY_FILE = "history.safetensors"
-TIMING_FILE = "timing.json"
 EPOCHS_BETWEEN_CHECKPOINTS = 10
 
 Score = Callable[[SparseOutput, int], tuple[dict[str, float], dict[str, Tensor]]]
@@ -197,8 +195,7 @@ def train_sparse_autoencoder(
                 kept = epoch
     save_file(contiguous(sae.state_dict()), workspace / MODEL_FILE)
     save_file(contiguous(history.state()), workspace / HISTORY_FILE)
-    timing = {"seconds": round(time.monotonic() - started, 3)}
-    write_atomically(workspace / TIMING_FILE, pretty_json(timing))
+    write_seconds(workspace, started)
 
 
 def _measure(

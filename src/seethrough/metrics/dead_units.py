@@ -15,11 +15,6 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-MAXIMUM_THRESHOLDS = (1e-6, 1e-3, 1e-2, 0.05)
-"""Fractions of the layer scale below which a unit's largest activation counts as dead."""
-FREQUENCY_THRESHOLDS = (1e-4, 1e-3, 1e-2)
-"""Shares of images below which a unit's firing frequency counts as dead."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UnitActivity:
@@ -144,28 +139,6 @@ def maximum_below(activity: UnitActivity, fraction: float) -> Bool[Tensor, " M"]
         raise ValueError(f"fraction must be above 0, got {fraction}")
     weak = activity.max_activation.double() < fraction * _scale_or_zero(activity)
     return weak | never_active(activity)
-
-
-def dead_share_by_threshold(activity: UnitActivity) -> dict[str, float]:
-    """Return the share of dead units, 0 to 1, under each definition of dead.
-
-    Keys, in this order: "never_active", "maximum_below_<t>" for each of MAXIMUM_THRESHOLDS,
-    "frequency_below_<f>" for each of FREQUENCY_THRESHOLDS, thresholds written as by
-    `threshold_label`.
-    """
-    masks = {"never_active": never_active(activity)}
-    for fraction in MAXIMUM_THRESHOLDS:
-        masks[f"maximum_below_{threshold_label(fraction)}"] = maximum_below(activity, fraction)
-    for frequency in FREQUENCY_THRESHOLDS:
-        masks[f"frequency_below_{threshold_label(frequency)}"] = frequency_below(
-            activity, frequency
-        )
-    return {name: share(mask) for name, mask in masks.items()}
-
-
-def threshold_label(threshold: float) -> str:
-    """Return a threshold as it stands in names: 1e-06, 0.001, 0.05."""
-    return f"{threshold:g}"
 
 
 def share(mask: Bool[Tensor, " M"]) -> float:

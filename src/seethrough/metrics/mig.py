@@ -55,7 +55,7 @@ def mutual_information_gap(
     """
     if codes.shape[1] < 2:
         raise ValueError(f"a gap needs at least 2 codes, got {codes.shape[1]}")
-    normalised = _normalised_information(codes, factors, n_bins)
+    normalised = normalised_information(codes, factors, n_bins)
     best = normalised.topk(2, dim=0).values
     return (best[0] - best[1]).mean()
 
@@ -70,7 +70,7 @@ def best_normalised_information(
     Raises:
         ValueError: a factor that is constant in the sample, or what `mutual_information` refuses.
     """
-    return _normalised_information(codes, factors, n_bins).amax(dim=0)
+    return normalised_information(codes, factors, n_bins).amax(dim=0)
 
 
 def shuffled_gap(
@@ -141,6 +141,21 @@ def mutual_information(
     return information
 
 
+def normalised_information(
+    codes: Float[Tensor, "N M"], factors: Int[Tensor, "N F"], n_bins: int = 20
+) -> Float64[Tensor, "M F"]:
+    """Return the mutual information of every binned code with every factor over H(v_f), 0 to 1.
+
+    Raises:
+        ValueError: a factor that is constant in the sample, or what `mutual_information` refuses.
+    """
+    entropies = factor_entropies(factors).to(codes.device)
+    constant = (entropies == 0).nonzero()[:, 0].tolist()
+    if constant:
+        raise ValueError(f"every factor must vary in the sample, got constant columns {constant}")
+    return mutual_information(codes, factors, n_bins) / entropies
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _FactorGroup:
     """Factors that are counted together, as one factor whose classes are all their combinations."""
@@ -197,16 +212,6 @@ def _information(
         class_sum = count_log_count[pair.sum(dim=1)].sum(dim=1)
         per_factor.append(pair_sum - bin_sum - class_sum + count_log_count[n])
     return _without_rounding(torch.stack(per_factor, dim=1) / n)
-
-
-def _normalised_information(
-    codes: Float[Tensor, "N M"], factors: Int[Tensor, "N F"], n_bins: int
-) -> Float64[Tensor, "M F"]:
-    entropies = factor_entropies(factors).to(codes.device)
-    constant = (entropies == 0).nonzero()[:, 0].tolist()
-    if constant:
-        raise ValueError(f"every factor must vary in the sample, got constant columns {constant}")
-    return mutual_information(codes, factors, n_bins) / entropies
 
 
 def _without_rounding(nats: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from seethrough.metrics.mig import factor_entropies, mutual_information
+from seethrough.metrics.mig import normalised_information
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,7 +82,7 @@ def specialised_units(
             "least_information must be at least 0 and least_ratio at least 1, "
             f"got {least_information} and {least_ratio}"
         )
-    normalised = _normalised_information(codes, factors, n_bins)
+    normalised = normalised_information(codes, factors, n_bins)
     best = normalised.amax(dim=1)
     factor = normalised.argmax(dim=1)
     second = normalised.scatter(1, factor[:, None], 0.0).amax(dim=1)
@@ -94,13 +94,3 @@ def specialised_units(
         normalised=normalised,
         alive=alive,
     )
-
-
-def _normalised_information(
-    codes: Float[Tensor, "N M"], factors: Int64[Tensor, "N F"], n_bins: int
-) -> Float64[Tensor, "M F"]:
-    entropies = factor_entropies(factors).to(codes.device)
-    constant = (entropies == 0).nonzero()[:, 0].tolist()
-    if constant:
-        raise ValueError(f"every factor must vary in the sample, got constant columns {constant}")
-    return mutual_information(codes, factors, n_bins) / entropies

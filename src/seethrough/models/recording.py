@@ -37,7 +37,15 @@ def record_epoch(
     held: Representations,
     vae: VAE | None,
 ) -> None:
-    """Write one epoch's record; `vae` is given after scored epochs."""
+    """Write one epoch's record; `vae` is given after scored epochs.
+
+    Raises ValueError if the hidden layer goes beyond what float16 holds.
+    """
+    for part in (hidden, held.hidden):
+        if not part.half().isfinite().all():
+            raise ValueError(
+                f"the hidden layer reaches {float(part.abs().max()):g}, float16 holds up to 65504"
+            )
     state = {
         "train/hidden": hidden.half(),
         "train/mean": mean,
@@ -81,10 +89,14 @@ class RecordedActivations:
         return self._read(epoch, "heldout").to(self.device)
 
     def vae(self, channels: int, epoch: int) -> VAE:
-        """Return the VAE as it was after a scored epoch."""
+        """Return the VAE as it was after a scored epoch; raise ValueError for any other epoch."""
         vae = VAE.create(channels, generator_for(0))
         with safe_open(self._path(epoch), framework="pt") as file:
             names = [name for name in file.keys() if name.startswith("vae/")]  # noqa: SIM118
+            if not names:
+                raise ValueError(
+                    f"epoch is {epoch}, allowed is an epoch after which codes are scored"
+                )
             vae.load_state_dict({n.removeprefix("vae/"): file.get_tensor(n) for n in names})
         return vae
 

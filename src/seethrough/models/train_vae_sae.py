@@ -7,7 +7,6 @@ again after its last finished epoch and ends with the same bytes as one that was
 the squeeze go on from the stored end of the squeeze.
 """
 
-import json
 import shutil
 import sys
 import time
@@ -44,12 +43,11 @@ from seethrough.training.checkpoint import (
     save_checkpoint,
 )
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import write_seconds
 
 STATE_FILE = "state.safetensors"
-HISTORY_FILE = "history.safetensors"
-TIMING_FILE = "timing.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +170,12 @@ def train(
                 bar.update()
     if config.layer is None:
         shutil.copytree(kept / FOLDER, workspace / FOLDER)
-    shutil.copyfile(checkpoint, workspace / STATE_FILE)
+    # Without the seconds that a checkpoint holds: equal runs leave equal files.
+    save_checkpoint(workspace / STATE_FILE, model, optimizer, history, config.total_epochs, 0.0)
     originals = heldout.pixels(0, N_PICTURES).mul(255).round().to(torch.uint8).cpu()
     state = history.state() | {"pictures/originals": originals}
     save_file(contiguous(state), workspace / HISTORY_FILE)
-    timing = {"seconds": round(time.monotonic() - started, 3)}
-    (workspace / TIMING_FILE).write_text(json.dumps(timing))
+    write_seconds(workspace, started)
 
 
 def _measure(

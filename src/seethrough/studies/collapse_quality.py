@@ -9,6 +9,9 @@ squeeze is a cell of its own (method top_k_open).
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from seethrough.metrics.information_scores import shuffled
 from seethrough.metrics.random_code import random_code
 from seethrough.metrics.representation_scores import representation_scores
@@ -20,6 +23,8 @@ from seethrough.studies.parallel import parallel_map
 from seethrough.studies.squeeze import train_cells, training_seconds
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.studies.trained_layers import TrainedLayer
+from seethrough.studies.trained_vae import TrainedVAE
+from seethrough.training.device import thread_count
 from seethrough.training.initialise import generator_for
 
 Scores = dict[tuple[str, str], float]
@@ -52,8 +57,7 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     """Train every cell; return all scores of means and codes with controls, and their curves."""
     trained = train_cells(parameters, parameters.cells(), store)
     results = [LayerResults(cell) for cell in trained]
-    layers = [layer for cell in trained for layer in cell.layers]
-    scores = iter(parallel_map(layer_scores, layers, parameters.workers))
+    scores = iter(all_scores([one for cell in trained for one in cell.layers], parameters.workers))
     rows = []
     for one in results:
         rows += one.score_rows()
@@ -72,14 +76,29 @@ def representation_rows(results: LayerResults, per_seed: Sequence[Scores]) -> li
     return rows
 
 
-def layer_scores(layer: TrainedLayer) -> Scores:
-    """Return (score, representation) -> number for one trained layer's held-out images."""
-    seed = layer.vae.config.seed
-    classes = layer.vae.heldout.classes
+def all_scores(layers: Sequence[TrainedLayer], workers: int) -> list[Scores]:
+    """Return the scores of every layer's latent mean and code; layers of one VAE share the mean."""
+    vaes = {layer.vae.folder: layer.vae for layer in layers}
+    models: list[TrainedVAE | TrainedLayer] = [*vaes.values(), *layers]
+    found = parallel_map(_scores, models, workers)
+    of_mean = dict(zip(vaes, found, strict=False))
+    of_code = zip(layers, found[len(vaes) :], strict=True)
+    return [of_mean[layer.vae.folder] | scores for layer, scores in of_code]
+
+
+def _scores(model: TrainedVAE | TrainedLayer) -> Scores:
+    """Return the scores of a VAE's latent mean, or of a layer's code, on held-out images."""
+    if isinstance(model, TrainedLayer):
+        return _controlled_scores("code", model.output.code, model.vae)
+    return _controlled_scores("mean", model.final.mean, model)
+
+
+def _controlled_scores(name: str, values: Float[Tensor, "N M"], vae: TrainedVAE) -> Scores:
+    seed, classes = vae.config.seed, vae.heldout.classes
     others = shuffled(classes, generator_for(seed, "quality", "shuffle"))
+    forgetful = random_code(values, generator_for(seed, "quality", name))
     found: Scores = {}
-    for name, values in (("mean", layer.vae.final.mean), ("code", layer.output.code)):
-        forgetful = random_code(values, generator_for(seed, "quality", name))
+    with thread_count(vae.config.threads):
         for label, code, factors in (
             (name, values, classes),
             (f"{name}_shuffled", values, others),

@@ -37,7 +37,7 @@ from seethrough.studies.remedy_verdict import change_rows, verdict_rows
 from seethrough.studies.squeeze import SqueezeParameters, check_dataset
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.studies.trained_layers import SideLayerConfig, TrainedLayer
-from seethrough.studies.trained_vae import stored_seconds
+from seethrough.training.timing import stored_seconds
 
 STUDY = "collapse_remedies"
 POSITION = "beside"

@@ -3,13 +3,14 @@
 Claim COL-10 of {cite:t}`roy2026collapse`: the pattern holds for every definition of dead tried. The
 definitions are not known to us, so all in use are tried. Under each, the cells are ranked by their
 mean dead share, and the ranking is compared with that of the plain definition (never active) by
-Kendall's tau-b.
+Kendall's tau-b {cite:p}`kendall1945treatment`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seethrough.metrics.rank_correlation import kendall_tau
+from scipy.stats import kendalltau  # type: ignore[import-untyped]
+
 from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
@@ -55,7 +56,7 @@ def ranking_rows(by_cell: Sequence[Sequence[Row]]) -> list[Row]:
         name = rule[0].id.split("/")[0]
         plain = [some[0].per_seed for some in by_cell]
         taus = [
-            kendall_tau([values[seed] for values in plain], [row.per_seed[seed] for row in rule])
+            float(kendalltau([v[seed] for v in plain], [row.per_seed[seed] for row in rule])[0])
             for seed in range(rule[0].n)
         ]
         quantity = f"rank correlation with the plain rule over {len(by_cell)} cells"

@@ -23,7 +23,7 @@ from seethrough.studies.trained_layers import (
     TrainedLayer,
     TrainedModels,
 )
-from seethrough.studies.trained_vae import stored_seconds
+from seethrough.training.timing import stored_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

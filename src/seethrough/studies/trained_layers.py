@@ -16,7 +16,6 @@ from seethrough.autoencoders.configuration import SAEConfig
 from seethrough.autoencoders.measure import heldout_output, measure_information
 from seethrough.autoencoders.sparse_autoencoder import SparseAutoencoder, SparseOutput
 from seethrough.autoencoders.train_sparse_autoencoder import (
-    HISTORY_FILE,
     MODEL_FILE,
     create,
     train_sparse_autoencoder,
@@ -32,11 +31,11 @@ from seethrough.studies.trained_vae import (
     TrainedVAE,
     images_per_second,
     is_stored,
-    stored_seconds,
     trained_vae,
 )
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
+from seethrough.training.timing import stored_seconds
 
 WORTH_A_TRIAL = 20_000
 """Images to train on above which a trial of two short epochs tells the time it will take."""
@@ -197,7 +196,7 @@ class TrainedModels:
             work += f", {passes:,} images in all"
         if passes > WORTH_A_TRIAL:
             dataset = load(vaes[0].dataset, self._path(vaes[0]) if vaes[0].published else "")
-            rate = self.workers * images_per_second(vaes[0], dataset)
+            rate = min(self.workers, len(vaes)) * images_per_second(vaes[0], dataset)
             work += f", at about {rate:,.0f} images/s: about {passes / rate / 60:.1f} min"
         print(work, file=sys.stderr, flush=True)
 

@@ -1,6 +1,5 @@
 """Trained VAE-SAEs out of the artifact store, trained on first use."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,7 @@ from seethrough.data.factor_dataset import FactorDataset
 from seethrough.models.held_out import HeldOut, Representations, representations
 from seethrough.models.recording import RecordedActivations
 from seethrough.models.train_vae_sae import (
-    HISTORY_FILE,
     STATE_FILE,
-    TIMING_FILE,
     make_optimizer,
     split_images,
     train,
@@ -31,7 +28,8 @@ from seethrough.models.vae_sae import VAESAE
 from seethrough.store import ArtifactStore
 from seethrough.training.checkpoint import below
 from seethrough.training.device import thread_count
-from seethrough.training.history import History
+from seethrough.training.history import HISTORY_FILE, History
+from seethrough.training.timing import stored_seconds
 
 
 @dataclass(frozen=True)
@@ -155,8 +153,3 @@ def images_per_second(config: TrainingConfig, dataset: FactorDataset) -> float:
             float(record.losses[-1, 0])  # wait for the device
             seconds = time.monotonic() - started
     return len(images) / seconds
-
-
-def stored_seconds(folder: Path) -> float:
-    """Return how long the run in `folder` took, over all interruptions."""
-    return float(json.loads((folder / TIMING_FILE).read_text("utf-8"))["seconds"])

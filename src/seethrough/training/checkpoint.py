@@ -18,15 +18,16 @@ class TrainingDivergedError(RuntimeError):
 def check_finite(losses: Tensor, epoch: int, learning_rate: float, kept: int) -> None:
     """Raise TrainingDivergedError if a batch's loss is NaN or infinite.
 
-    `losses` holds one epoch's losses by batch; `kept` is the epoch of the last saved state.
+    `losses` holds one epoch's losses by batch; `kept` is the epoch of the last saved state,
+    0 if there is none.
     """
     wrong = (~losses.isfinite()).nonzero()
+    stays = f"the state after epoch {kept} is kept" if kept else "no epoch was saved before"
     if len(wrong):
         batch = int(wrong[0])
         raise TrainingDivergedError(
             f"the loss is {float(losses[batch])} in epoch {epoch}, batch {batch + 1} of "
-            f"{len(losses)}, at learning rate {learning_rate}: lower it; the state after "
-            f"epoch {kept} is kept"
+            f"{len(losses)}, at learning rate {learning_rate}: lower it; {stays}"
         )
 
 

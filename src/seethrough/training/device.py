@@ -14,10 +14,11 @@ def check_device(device: str) -> None:
         raise ValueError(f"device is {device!r}, allowed are cpu, cuda and cuda:N") from error
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device is {device!r}, allowed are cpu, cuda and cuda:N")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device is {device!r}, but torch sees no CUDA device: allowed here is cpu"
-        )
+    seen = torch.cuda.device_count()
+    if kind == "cuda" and (torch.device(device).index or 0) >= seen:
+        there = f"only cuda:0 to cuda:{seen - 1}" if seen else "no CUDA device"
+        here = "one of these, or cpu" if seen else "cpu"
+        raise ValueError(f"device is {device!r}, but torch sees {there}: allowed here is {here}")
 
 
 @contextmanager

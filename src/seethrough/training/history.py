@@ -8,6 +8,8 @@ from torch import Tensor
 
 from seethrough.metrics.dead_units import UnitActivity
 
+HISTORY_FILE = "history.safetensors"
+
 
 @dataclass(slots=True)
 class History:
@@ -49,6 +51,9 @@ class History:
 
     def activity(self, epoch: int) -> UnitActivity:
         """Return the units' statistics after one epoch, counted from 1; -1 is the last."""
+        last = len(self.tensors["units/relu_count"])
+        if not (-last <= epoch <= last and epoch):
+            raise ValueError(f"epoch is {epoch}, allowed is 1 to {last}, or -1 for the last")
         index = epoch if epoch < 0 else epoch - 1
         return UnitActivity(
             n_images=self.n_heldout,
