@@ -1,0 +1,238 @@
+"""What do streaming statistics of units cost on top of the forward pass?
+
+Peers: the forward pass alone; store, then reduce (every activation of every batch is kept, the same
+statistics are taken at the end); the same streaming with the class sums by a loop over classes.
+Same process, equality asserted first, interleaved rounds, minimum of process time. Aim: at most 3 %
+on top of the forward pass. Beside the difference of two forward passes, which a busy machine
+blurs, stands the time spent inside the hooks of one pass. Limit: reading every activation once, at
+the copy bandwidth measured here. Models have random weights and LayerScale.
+
+Run: python benchmarks/neurons/activation_statistics.py
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from seethrough.models import torchvision_compatibility  # noqa: F401
+
+# isort: split
+from timm.models.vision_transformer import VisionTransformer
+
+from seethrough.neurons.activation_statistics import (
+    SiteStatistics,
+    activation_statistics,
+    observe_batch,
+)
+from seethrough.neurons.sites import Site, recorded, sites_of, visited
+from seethrough.neurons.token_readings import token_readings
+
+CPU = torch.device("cpu")
+N_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    settings: dict[str, int]
+    blocks: tuple[int, ...]
+    batch_size: int
+    n_classes: int
+
+
+TINY = {"img_size": 224, "patch_size": 16, "embed_dim": 192, "depth": 12, "num_heads": 3}
+SMALL = {"img_size": 64, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
+CASES = (
+    Case("DeiT-Tiny, 224", TINY, (2, 7, 11), 16, 1000),
+    Case("DeiT-Tiny, 224", TINY, tuple(range(12)), 16, 1000),
+    Case("small, 64", SMALL, (1, 3, 5), 32, 320),
+    Case("small, 64", SMALL, tuple(range(6)), 32, 320),
+)
+
+Batches = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def build(case: Case) -> VisionTransformer:
+    torch.manual_seed(0)
+    return VisionTransformer(
+        **case.settings, num_classes=case.n_classes, init_values=0.1, no_embed_class=True
+    ).eval()
+
+
+def data(case: Case) -> Batches:
+    generator = torch.Generator().manual_seed(0)
+    size, n = case.settings["img_size"], case.batch_size
+    return [
+        (
+            torch.randn(n, 3, size, size, generator=generator),
+            torch.randint(case.n_classes, (n,), generator=generator),
+        )
+        for _ in range(N_BATCHES)
+    ]
+
+
+@torch.no_grad()
+def forward_only(model: VisionTransformer, batches: Batches) -> None:
+    for images, _ in batches:
+        model(images)
+
+
+@torch.no_grad()
+def store_then_reduce(
+    model: VisionTransformer, batches: Batches, sites: tuple[Site, ...], n_classes: int
+) -> dict[Site, SiteStatistics]:
+    stored: dict[Site, list[torch.Tensor]] = {site: [] for site in sites}
+    with recorded(model, sites) as at:
+        for images, _ in batches:
+            model(images)
+            for site in sites:
+                stored[site].append(at[site].clone())
+    labels = torch.cat([labels for _, labels in batches])
+    statistics = {}
+    for site in sites:
+        statistics[site] = SiteStatistics.none(site.shape(model), n_classes, CPU)
+        statistics[site].observe(site, torch.cat(stored[site]), labels)
+    return statistics
+
+
+@torch.no_grad()
+def loop_over_classes(
+    model: VisionTransformer, batches: Batches, sites: tuple[Site, ...], n_classes: int
+) -> dict[Site, SiteStatistics]:
+    """As the library, but class sums by one masked sum per class and reading."""
+    statistics = {site: SiteStatistics.none(site.shape(model), n_classes, CPU) for site in sites}
+    names = ("class_token", "patch_maximum", "token_mean")
+
+    def observe(site: Site, vectors: torch.Tensor) -> None:
+        found, readings = statistics[site], token_readings(site, vectors)
+        found.vector_total.add_(readings.vector_mean.double().sum(dim=0))
+        for label in range(n_classes):
+            found.class_counts[label] += (labels == label).sum()
+        for name in names:
+            values, into = getattr(readings, name), getattr(found, name)
+            into.total_squares.add_(values.double().square().sum(dim=0))
+            torch.maximum(into.maximum, values.double().amax(dim=0), out=into.maximum)
+            into.n_positive.add_((values > 0).sum(dim=0))
+            for label in range(n_classes):
+                into.class_totals[label] += values[labels == label].double().sum(dim=0)
+
+    with visited(model, sites, observe):
+        for images, labels in batches:  # noqa: B007
+            model(images)
+    return statistics
+
+
+@torch.no_grad()
+def seconds_inside(
+    model: VisionTransformer, batches: Batches, sites: tuple[Site, ...], n_classes: int
+) -> float:
+    """Return the process time spent on statistics within forward passes."""
+    statistics = {site: SiteStatistics.none(site.shape(model), n_classes, CPU) for site in sites}
+    inside = 0.0
+
+    def observe(site: Site, vectors: torch.Tensor) -> None:
+        nonlocal inside
+        started = time.process_time()
+        statistics[site].observe(site, vectors, labels)
+        inside += time.process_time() - started
+
+    with visited(model, sites, observe):
+        for images, labels in batches:  # noqa: B007
+            model(images)
+    return inside
+
+
+def assert_equal(one: dict[Site, SiteStatistics], other: dict[Site, SiteStatistics]) -> None:
+    for site in one:
+        torch.testing.assert_close(one[site].mean, other[site].mean, rtol=1e-5, atol=1e-6)
+        assert torch.equal(one[site].class_counts, other[site].class_counts)
+        for name in ("class_token", "patch_maximum", "token_mean"):
+            for field in ("class_totals", "total_squares", "maximum", "n_positive"):
+                pair = (getattr(getattr(found[site], name), field) for found in (one, other))
+                torch.testing.assert_close(*pair, rtol=1e-5, atol=1e-6)
+
+
+def process_seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def copy_bandwidth() -> float:
+    """Return bytes read and written per second by a large copy on one thread."""
+    source = torch.ones(1 << 26, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    target.copy_(source)
+    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
+
+
+@torch.no_grad()
+def activation_bytes(model: VisionTransformer, batches: Batches, sites: tuple[Site, ...]) -> int:
+    with recorded(model, sites) as at:
+        model(batches[0][0])
+    return N_BATCHES * sum(vectors.nbytes for vectors in at.values())
+
+
+def measure(case: Case, rounds: int, bandwidth: float) -> None:
+    model, batches = build(case), data(case)
+    sites = sites_of(model, case.blocks)
+    # Every contestant starts from statistics that exist: allocating them is no part of a batch.
+    statistics = {
+        site: SiteStatistics.none(site.shape(model), case.n_classes, CPU) for site in sites
+    }
+
+    def ours() -> None:
+        for images, labels in batches:
+            observe_batch(model, images, labels, statistics)
+
+    found = activation_statistics(model, batches, sites, case.n_classes)
+    assert_equal(found, store_then_reduce(model, batches, sites, case.n_classes))
+    assert_equal(found, loop_over_classes(model, batches, sites, case.n_classes))
+    contestants: list[Callable[[], object]] = [
+        lambda: forward_only(model, batches),
+        ours,
+        lambda: store_then_reduce(model, batches, sites, case.n_classes),
+        lambda: loop_over_classes(model, batches, sites, case.n_classes),
+    ]
+    best, inside = [float("inf")] * len(contestants), float("inf")
+    for _ in range(rounds):
+        best = [min(b, process_seconds(c)) for b, c in zip(best, contestants, strict=True)]
+        inside = min(inside, seconds_inside(model, batches, sites, case.n_classes))
+    forward, streamed, stored, looped = best
+    limit = activation_bytes(model, batches, sites) / bandwidth
+    print(
+        f"| {case.name} | {len(case.blocks)} | {case.batch_size} | {1e3 * forward:.1f} | "
+        f"{1e3 * inside:.2f} | {100 * inside / forward:.2f} % | "
+        f"{100 * (streamed / forward - 1):.2f} % | {100 * (stored / forward - 1):.1f} % | "
+        f"{100 * (looped / forward - 1):.1f} % | {1e3 * limit:.2f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmark of streaming unit statistics.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, help="instead of the sizes of the cases")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    bandwidth = copy_bandwidth()
+    print(
+        f"device cpu ({platform.machine()}), float32, 1 thread, {N_BATCHES} batches, "
+        f"torch {torch.__version__}, copy {bandwidth / 1e9:.1f} GB/s; percentages are time on top "
+        "of the forward pass alone"
+    )
+    print(
+        "| model | blocks | batch | forward, ms | inside hooks, ms | inside | ours | "
+        "store then reduce | loop over classes | limit, ms |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for case in CASES:
+        size = arguments.batch_size or case.batch_size
+        measure(replace(case, batch_size=size), arguments.rounds, bandwidth)
+
+
+if __name__ == "__main__":
+    main()

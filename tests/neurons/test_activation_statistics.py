@@ -1,0 +1,171 @@
+"""Streaming statistics: against everything stored, in any batches, merged, and in long sums."""
+
+import pytest
+import torch
+
+from seethrough.neurons.activation_statistics import (
+    ReadingStatistics,
+    SiteStatistics,
+    activation_statistics,
+    merged,
+    observe_batch,
+)
+from seethrough.neurons.sites import MlpUnits, recorded, sites_of
+
+LABELS = [0, 2, 2, 1, 0, 4, 2, 2, 1, 0]  # no image of class 3
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Equal to the rounding of float32 activations."""
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def fields(statistics: SiteStatistics) -> dict[str, torch.Tensor]:
+    readings = ("class_token", "patch_maximum", "token_mean")
+    parts = {"counts": statistics.class_counts, "vectors": statistics.vector_total}
+    for reading in readings:
+        for name in ReadingStatistics.__dataclass_fields__:
+            parts[f"{reading}.{name}"] = getattr(getattr(statistics, reading), name)
+    return parts
+
+
+def test_reading_by_hand():
+    statistics = ReadingStatistics.none(2, 3, torch.device("cpu"))
+    statistics.observe(torch.tensor([[1.0, -1.0], [2.0, 0.0]]), torch.tensor([0, 2]))
+    statistics.observe(torch.tensor([[4.0, -3.0]]), torch.tensor([2]))
+    assert statistics.class_totals.tolist() == [[1.0, -1.0], [0.0, 0.0], [6.0, -3.0]]
+    assert statistics.total.tolist() == [7.0, -4.0]
+    assert statistics.total_squares.tolist() == [21.0, 10.0]
+    assert statistics.maximum.tolist() == [4.0, 0.0]
+    assert statistics.n_positive.tolist() == [3, 0]
+
+
+@torch.no_grad()
+def test_equals_storing_everything(tiny_vit, labelled_batches):
+    model, batches = tiny_vit(), labelled_batches(LABELS, batch_size=3)
+    sites = sites_of(model, [0, 2])
+    streamed = activation_statistics(model, batches, sites, 5)
+    labels = torch.tensor(LABELS)
+    with recorded(model, sites) as at:
+        model(torch.cat([images for images, _ in batches]))
+    for site in sites:
+        values, statistics = site.activation(at[site]).double(), streamed[site]
+        assert statistics.class_counts.tolist() == [3, 2, 4, 0, 1]
+        assert int(statistics.n_images) == 10
+        assert_close(statistics.mean, at[site].double().mean(dim=(0, 1)))
+        stored = {
+            "class_token": values[:, 0],
+            "patch_maximum": values[:, 1:].amax(dim=1),
+            "token_mean": values.mean(dim=1),
+        }
+        for name, reading in stored.items():
+            found = getattr(statistics, name)
+            for label in range(5):
+                expected = reading[labels == label].sum(dim=0)
+                assert_close(found.class_totals[label], expected)
+            assert_close(found.total, reading.sum(dim=0))
+            assert_close(found.total_squares, reading.square().sum(dim=0))
+            assert_close(found.maximum, reading.amax(dim=0))
+            assert torch.equal(found.n_positive, (reading > 0).sum(dim=0))
+
+
+def test_batches_and_merging_make_no_difference(tiny_vit, labelled_batches):
+    model, sites = tiny_vit(), sites_of(tiny_vit(), [1])
+    whole = activation_statistics(model, labelled_batches(LABELS, batch_size=10), sites, 5)
+    ones = labelled_batches(LABELS, batch_size=1)
+    first = activation_statistics(model, ones[:7], sites, 5)
+    second = activation_statistics(model, ones[7:], sites, 5)
+    for site in sites:
+        joined = fields(merged(first[site], second[site]))
+        for name, expected in fields(whole[site]).items():
+            assert_close(joined[name], expected)
+
+
+def test_permuting_classes_permutes_their_rows(tiny_vit, labelled_batches):
+    model, sites = tiny_vit(), (MlpUnits(block=1),)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    batches = labelled_batches(LABELS)
+    plain = activation_statistics(model, batches, sites, 5)[sites[0]]
+    renamed = [(images, order[labels]) for images, labels in batches]
+    permuted = activation_statistics(model, renamed, sites, 5)[sites[0]]
+    assert torch.equal(permuted.class_counts[order], plain.class_counts)
+    assert torch.equal(permuted.class_token.class_totals[order], plain.class_token.class_totals)
+    assert torch.equal(permuted.class_token.total_squares, plain.class_token.total_squares)
+
+
+def test_long_sums_keep_their_digits():
+    # 1 + 2^-20 is exact in float32. 2,000 batches of 64 sum to 128000 + 0.1220703125; a running sum
+    # in float32 has steps of 2^-7 there and would be wrong in the second decimal.
+    statistics = ReadingStatistics.none(1, 1, torch.device("cpu"))
+    values, labels = torch.full((64, 1), 1 + 2**-20), torch.zeros(64, dtype=torch.int64)
+    running = torch.zeros(1)
+    for _ in range(2000):
+        statistics.observe(values, labels)
+        running += values.sum(dim=0)
+    assert statistics.total.item() == 128000 * (1 + 2**-20)
+    assert abs(running.item() - statistics.total.item()) > 1e-3
+
+
+def test_no_image_and_one_image(tiny_vit, labelled_batches):
+    model, site = tiny_vit(), MlpUnits(block=0)
+    nothing = activation_statistics(model, [], (site,), 2)[site]
+    assert int(nothing.n_images) == 0
+    assert torch.isnan(nothing.mean).all()
+    assert torch.all(nothing.patch_maximum.maximum == -torch.inf)
+    one = activation_statistics(model, labelled_batches([1]), (site,), 2)[site]
+    assert torch.equal(one.class_token.total, one.class_token.maximum)
+    for name, tensor in fields(merged(nothing, one)).items():
+        assert torch.equal(tensor, fields(one)[name])
+
+
+def test_dead_unit(tiny_vit, labelled_batches):
+    model, site = tiny_vit(), MlpUnits(block=0)
+    with torch.no_grad():
+        model.blocks[0].mlp.fc1.weight[7] = 0.0
+        model.blocks[0].mlp.fc1.bias[7] = 0.0
+    statistics = activation_statistics(model, labelled_batches(LABELS), (site,), 5)[site]
+    assert statistics.patch_maximum.n_positive[7] == 0
+    assert statistics.patch_maximum.maximum[7] == 0.0
+    assert statistics.mean[7] == 0.0
+
+
+def test_logits_are_the_models_and_the_model_is_left_as_it_was(tiny_vit, labelled_batches):
+    model, site = tiny_vit(), MlpUnits(block=0)
+    images, labels = labelled_batches([0, 1])[0]
+    expected = model(images)
+    model.train()
+    statistics = {site: SiteStatistics.none((128, 1), 5, torch.device("cpu"))}
+    assert torch.equal(observe_batch(model, images, labels, statistics), expected)
+    assert model.training
+    with pytest.raises(IndexError):
+        activation_statistics(model, [(images, labels + 9)], (site,), 5)
+    assert model.training
+    assert not model.blocks[0].mlp.act._forward_hooks
+
+
+def test_what_does_not_fit_is_refused(tiny_vit):
+    cpu = torch.device("cpu")
+    with pytest.raises(ValueError, match="n_classes is 0"):
+        activation_statistics(tiny_vit(), [], (MlpUnits(block=0),), 0)
+    with pytest.raises(ValueError, match="must agree"):
+        merged(SiteStatistics.none((3, 1), 2, cpu), SiteStatistics.none((3, 1), 4, cpu))
+    with pytest.raises(ValueError, match="block is 4"):
+        activation_statistics(tiny_vit(), [], (MlpUnits(block=4),), 2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_moves_to_the_host(tiny_vit, labelled_batches):
+    model, sites = tiny_vit().cuda(), (MlpUnits(block=0), *sites_of(tiny_vit(), [2]))
+    batches = [(images.cuda(), labels.cuda()) for images, labels in labelled_batches(LABELS)]
+    activation_statistics(model, batches, sites, 5)  # libraries load
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        statistics = activation_statistics(model, batches, sites, 5)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    on_cpu = activation_statistics(model.cpu(), labelled_batches(LABELS), sites, 5)
+    for site in sites:
+        for name, expected in fields(on_cpu[site]).items():
+            found = fields(statistics[site])[name].cpu()
+            torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
