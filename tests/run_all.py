@@ -55,7 +55,7 @@ def main() -> None:
     step(
         "tests of the code",
         (*PYTEST, "-q", "-m", "not browser", *WORKERS, "--dist", "worksteal",
-         "--doctest-modules", "tests", "src/seethrough/data", "src/seethrough/metrics"),
+         "--doctest-modules", "tests", "src/seethrough"),
         OMP_NUM_THREADS="1",
     )  # fmt: skip
     # The options of the code's tests concern imports and warnings, neither of which happen here.

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from seethrough.attribution.map_sizes import to_patches, to_pixels
 
@@ -26,7 +27,14 @@ def test_to_patches_keeps_the_sum():
     torch.testing.assert_close(to_patches(maps, (3, 2)).sum((1, 2)), maps.sum((1, 2)))
 
 
+def test_to_pixels_equals_torch():
+    maps = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0)).double()
+    expected = F.interpolate(maps[:, None], size=(12, 10), mode="bilinear")[:, 0]
+    torch.testing.assert_close(to_pixels(maps, (12, 10)), expected)
+
+
 def test_a_constant_map_stays_constant():
+    """Exactly, for rounding would decide the order of its pixels."""
     assert torch.equal(to_pixels(torch.full((1, 2, 2), 3.0), (6, 8)), torch.full((1, 6, 8), 3.0))
 
 

@@ -27,9 +27,9 @@ def test_safe_divide_by_hand():
 
 def test_linear_by_hand():
     # Two outputs, inputs (1, -2, 3).
-    # Output 0, weights (2, -1, -1): contributions 2, 2, -3; positive part 2 + 2 = 4, relevance 8:
+    # Output 0, weights (2, -1, -1): contributions 2, 2, -3; positive part 2 + 2 = 4, R = 8:
     #   8 * (2/4, 2/4, 0) = (4, 4, 0).
-    # Output 1, weights (-1, 1, 1): contributions -1, -2, 3; positive part 3, relevance 6: (0, 0, 6).
+    # Output 1, weights (-1, 1, 1): contributions -1, -2, 3; positive part 3, R = 6: (0, 0, 6).
     inputs = torch.tensor([[1.0, -2.0, 3.0]], dtype=torch.float64)
     weight = torch.tensor([[2.0, -1.0, -1.0], [-1.0, 1.0, 1.0]], dtype=torch.float64)
     relevance = torch.tensor([[8.0, 6.0]], dtype=torch.float64)

@@ -193,7 +193,7 @@ def test_relevance_of_an_empty_class_is_zero(tiny_vit):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_tiny_layer_scale_stays_finite(tiny_vit, rule):
-    """A branch scaled by gamma has a share of about gamma, so dividing by gamma does not explode."""
+    """A branch scaled by gamma has a share of about gamma: dividing by gamma does not explode."""
     model = tiny_vit()
     with torch.no_grad():
         for block in model.blocks:
@@ -210,9 +210,21 @@ def test_an_image_with_nan_is_refused(tiny_vit):
         transformer_attribution(tiny_vit().double(), images)
 
 
-def test_bad_blocks_rules_and_targets_are_refused(tiny_vit):
+def test_bad_blocks_rules_and_targets_are_refused(tiny_vit, no_shape_checks):
     model, images = tiny_vit(depth=2), draw_images(2).float()
     with pytest.raises(ValueError, match="start_block is 2, allowed is 0 to 1"):
         transformer_attribution(model, images, start_block=2)
     with pytest.raises(ValueError, match="target 5 is no class, allowed is 0 to 4"):
         transformer_attribution(model, images, torch.tensor([0, 5]))
+    with pytest.raises(ValueError, match="layer_scale_rule is 'gamma', allowed is one of"):
+        transformer_attribution(model, images, layer_scale_rule="gamma")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("rule", RULES)
+def test_gpu_equals_cpu(tiny_vit, rule):
+    model, images = tiny_vit().double(), draw_images(4)
+    on_cpu = transformer_attribution(model, images, layer_scale_rule=rule)
+    on_gpu = transformer_attribution(model.cuda(), images.cuda(), layer_scale_rule=rule)
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-7, atol=1e-12 * float(on_cpu.max()))

@@ -88,7 +88,7 @@ def test_undecodable_file_is_reported(folder: Path) -> None:
         ("file,class_index\n,1\n", "the file ''"),
         (
             "file,class_index\na.png,0\nb.png,4\nc.png,9\n",
-            r"2 labels of .* out of range, the first in line 3: class_index is 4, allowed is 0 to 3",
+            r"2 labels of .* out of range, .* line 3: class_index is 4, allowed is 0 to 3",
         ),
         ("file,class_index\na.png,0\nb.png,1\na.png,0\n", "a.png in the lines 2 and 4, allowed is"),
         ("file,class_index\na.png,0\nb.png,0\n", "one class only, 0"),

@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from seethrough.neurons.activation_statistics import (
-    ReadingStatistics,
+    ColumnStatistics,
     SiteStatistics,
+    StatisticsTable,
     activation_statistics,
     merged,
     observe_batch,
 )
-from seethrough.neurons.sites import MlpUnits, recorded, sites_of
+from seethrough.neurons.sites import AttentionHeads, MlpUnits, Site, recorded, sites_of
+from seethrough.neurons.token_readings import token_readings
 
 LABELS = [0, 2, 2, 1, 0, 4, 2, 2, 1, 0]  # no image of class 3
 
@@ -21,23 +23,42 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 def fields(statistics: SiteStatistics) -> dict[str, torch.Tensor]:
-    readings = ("class_token", "patch_maximum", "token_mean")
     parts = {"counts": statistics.class_counts, "vectors": statistics.vector_total}
-    for reading in readings:
-        for name in ReadingStatistics.__dataclass_fields__:
+    for reading in ("class_token", "patch_maximum", "token_mean"):
+        for name in ColumnStatistics.__dataclass_fields__:
             parts[f"{reading}.{name}"] = getattr(getattr(statistics, reading), name)
     return parts
 
 
-def test_reading_by_hand():
-    statistics = ReadingStatistics.none(2, 3, torch.device("cpu"))
-    statistics.observe(torch.tensor([[1.0, -1.0], [2.0, 0.0]]), torch.tensor([0, 2]))
-    statistics.observe(torch.tensor([[4.0, -3.0]]), torch.tensor([2]))
-    assert statistics.class_totals.tolist() == [[1.0, -1.0], [0.0, 0.0], [6.0, -3.0]]
-    assert statistics.total.tolist() == [7.0, -4.0]
-    assert statistics.total_squares.tolist() == [21.0, 10.0]
-    assert statistics.maximum.tolist() == [4.0, 0.0]
-    assert statistics.n_positive.tolist() == [3, 0]
+def statistics_of(
+    site: Site, batches: list[tuple[torch.Tensor, torch.Tensor]], model: torch.nn.Module
+) -> SiteStatistics:
+    """Count in activations without a forward pass."""
+    table = StatisticsTable.none(model, [site], 3)
+    for vectors, labels in batches:
+        table.observe({site: token_readings(site, vectors)}, labels)
+    return table.by_site()[site]
+
+
+def test_by_hand(tiny_vit):
+    # Two units; image 0 has the class token (1, -1) and patches (0, -3), (2, -2); image 1 twice
+    # the same. So class tokens 1 2, -1 -2; patch maxima 2 4, -2 -4; means 1 2, -2 -4.
+    image = torch.tensor([[1.0, -1.0], [0.0, -3.0], [2.0, -2.0]])[None, ..., None]
+    batches = [(image, torch.tensor([0])), (2 * image, torch.tensor([2]))]
+    model = tiny_vit(mlp_ratio=2 / 32)
+    statistics = statistics_of(MlpUnits(block=0), batches, model)
+    assert statistics.class_counts.tolist() == [1, 0, 1]
+    assert statistics.mean.tolist() == [[1.5], [-3.0]]
+    token, patch = statistics.class_token, statistics.patch_maximum
+    assert token.class_totals.tolist() == [[1.0, -1.0], [0.0, 0.0], [2.0, -2.0]]
+    assert token.total.tolist() == [3.0, -3.0]
+    assert token.total_squares.tolist() == [5.0, 5.0]
+    assert token.maximum.tolist() == [2.0, -1.0]
+    assert token.n_positive.tolist() == [2, 0]
+    assert patch.total.tolist() == [6.0, -6.0]
+    assert patch.maximum.tolist() == [4.0, -2.0]
+    assert statistics.token_mean.total.tolist() == [3.0, -6.0]
+    assert statistics.token_mean.total_squares.tolist() == [5.0, 20.0]
 
 
 @torch.no_grad()
@@ -93,17 +114,32 @@ def test_permuting_classes_permutes_their_rows(tiny_vit, labelled_batches):
     assert torch.equal(permuted.class_token.total_squares, plain.class_token.total_squares)
 
 
+def test_heads_by_hand(tiny_vit):
+    # One head of width 2 with the vectors (3, 4), (0, 0), (-6, 8): norms 5, 0, 10, mean 5, and the
+    # mean vector (-1, 4). Image 1 has 3 times the same: its sums are 3 times, their squares 9.
+    image = torch.tensor([[3.0, 4.0], [0.0, 0.0], [-6.0, 8.0]])[None, :, None]
+    batches = [(torch.cat([image, 3 * image]), torch.tensor([1, 1]))]
+    model = tiny_vit(embed_dim=2, num_heads=1)
+    statistics = statistics_of(AttentionHeads(block=0), batches, model)
+    assert statistics.vector_total.tolist() == [[-4.0, 16.0]]
+    assert statistics.mean.tolist() == [[-2.0, 8.0]]
+    assert statistics.class_token.class_totals.tolist() == [[0.0], [20.0], [0.0]]
+    assert statistics.patch_maximum.maximum.tolist() == [30.0]
+    assert statistics.token_mean.total_squares.tolist() == [250.0]
+    assert statistics.token_mean.n_positive.tolist() == [2]
+
+
 def test_long_sums_keep_their_digits():
     # 1 + 2^-20 is exact in float32. 2,000 batches of 64 sum to 128000 + 0.1220703125; a running sum
     # in float32 has steps of 2^-7 there and would be wrong in the second decimal.
-    statistics = ReadingStatistics.none(1, 1, torch.device("cpu"))
+    statistics = ColumnStatistics.none(1, 1, torch.device("cpu"))
     values, labels = torch.full((64, 1), 1 + 2**-20), torch.zeros(64, dtype=torch.int64)
     running = torch.zeros(1)
     for _ in range(2000):
         statistics.observe(values, labels)
         running += values.sum(dim=0)
     assert statistics.total.item() == 128000 * (1 + 2**-20)
-    assert abs(running.item() - statistics.total.item()) > 1e-3
+    assert abs(running.item() - 128000 * (1 + 2**-20)) > 1e-3
 
 
 def test_no_image_and_one_image(tiny_vit, labelled_batches):
@@ -134,8 +170,8 @@ def test_logits_are_the_models_and_the_model_is_left_as_it_was(tiny_vit, labelle
     images, labels = labelled_batches([0, 1])[0]
     expected = model(images)
     model.train()
-    statistics = {site: SiteStatistics.none((128, 1), 5, torch.device("cpu"))}
-    assert torch.equal(observe_batch(model, images, labels, statistics), expected)
+    table = StatisticsTable.none(model, [site], 5)
+    assert torch.equal(observe_batch(model, images, labels, table), expected)
     assert model.training
     with pytest.raises(IndexError):
         activation_statistics(model, [(images, labels + 9)], (site,), 5)
@@ -144,13 +180,22 @@ def test_logits_are_the_models_and_the_model_is_left_as_it_was(tiny_vit, labelle
 
 
 def test_what_does_not_fit_is_refused(tiny_vit):
-    cpu = torch.device("cpu")
+    model, site = tiny_vit(), MlpUnits(block=0)
     with pytest.raises(ValueError, match="n_classes is 0"):
-        activation_statistics(tiny_vit(), [], (MlpUnits(block=0),), 0)
-    with pytest.raises(ValueError, match="must agree"):
-        merged(SiteStatistics.none((3, 1), 2, cpu), SiteStatistics.none((3, 1), 4, cpu))
+        activation_statistics(model, [], (site,), 0)
     with pytest.raises(ValueError, match="block is 4"):
-        activation_statistics(tiny_vit(), [], (MlpUnits(block=4),), 2)
+        activation_statistics(model, [], (MlpUnits(block=4),), 2)
+    two, four = (activation_statistics(model, [], (site,), n)[site] for n in (2, 4))
+    with pytest.raises(ValueError, match="must agree"):
+        merged(two, four)
+
+
+def test_no_site_counts_images_only(tiny_vit, labelled_batches):
+    table = StatisticsTable.none(tiny_vit(), [], 5)
+    for images, labels in labelled_batches(LABELS):
+        observe_batch(tiny_vit(), images, labels, table)
+    assert table.class_counts.tolist() == [3, 2, 4, 0, 1]
+    assert table.by_site() == {}
 
 
 @pytest.mark.gpu

@@ -34,6 +34,13 @@ def test_means_of_short_numbers_are_float32():
     torch.testing.assert_close(readings.token_mean, torch.tensor([[301 / 300]]))
 
 
+def test_readings_do_not_keep_the_tokens_in_memory():
+    vectors = torch.rand(2, 50, 3, 1)
+    readings = token_readings(MlpUnits(block=0), vectors)
+    for reading in (readings.class_token, readings.patch_maximum, readings.token_mean):
+        assert reading.untyped_storage().nbytes() == 2 * 3 * 4
+
+
 def test_without_patches_refused():
     with pytest.raises(ValueError, match="tokens are 1"):
         token_readings(MlpUnits(block=0), torch.zeros(2, 1, 3, 1))

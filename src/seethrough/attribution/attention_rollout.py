@@ -38,6 +38,7 @@ def rollout_row(attentions: Sequence[Float[Tensor, "B T T"]]) -> Float[Tensor, "
     Equal to row 0 of the product of all (I + A) / 2, at a T-th of its cost. Rows that sum to 1 give
     a row that sums to 1.
 
+    >>> import torch
     >>> attention = torch.tensor([[[0.5, 0.5], [0.0, 1.0]]])
     >>> rollout_row([attention, attention]).tolist()
     [[0.5625, 0.4375]]

@@ -31,6 +31,12 @@ def relevance_on_object(
     Maps may be by pixel or coarser: a cell's relevance is taken to lie evenly over its pixels, so a
     cell half on the object counts half. Negative relevance counts as none.
 
+    >>> import torch
+    >>> object_on_the_left = torch.tensor([[[True, False]]])
+    >>> found = relevance_on_object(torch.tensor([[[3.0, 1.0]]]), object_on_the_left)
+    >>> found.share.tolist(), found.area.tolist(), found.lift.tolist()
+    ([0.75], [0.5], [1.5])
+
     Raises:
         ValueError: unequal numbers of maps and objects, no images, a map with NaN or infinity, or a
             map size that does not divide the object mask's.

@@ -45,21 +45,21 @@ def transformer_attribution(
     the rules; they agree for a model without LayerScale.
 
     Use float32 or float64: relevance is divided by activations, so it is less exact than they are.
-    One forward and one activation-only backward pass, and about two more of each in matrix products
-    for the relevance.
+    One forward pass, one backward pass through activations only, and four matrix products for each
+    linear layer.
 
     Raises:
         ValueError: a model that is not plain, images of another size, a block, target or rule that
-            is not there, or a map that is not finite (NaN in an image, or beyond the dtype's range).
+            is not there, or a map that is not finite (NaN in an image, out of the dtype's range).
     """
     rules = get_args(LayerScaleRule)
     if layer_scale_rule not in rules:
         raise ValueError(f"layer_scale_rule is {layer_scale_rule!r}, allowed is one of {rules}")
     record = record_forward(model, images, start_block)
     chosen = chosen_targets(record.logits, targets)
-    gradients = torch.autograd.grad(
-        of_targets(record.logits, chosen).sum(), [block.attention for block in record.blocks]
-    )
+    with torch.enable_grad():  # the caller may have switched gradients off
+        score = of_targets(record.logits, chosen).sum()
+    gradients = torch.autograd.grad(score, [block.attention for block in record.blocks])
     with torch.no_grad():
         vit: Any = model
         relevances = _attention_relevances(vit.head, record, chosen, layer_scale_rule)

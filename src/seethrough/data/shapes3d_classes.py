@@ -11,12 +11,13 @@ Symbols: N images; C = 320 classes.
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from seethrough.data.labelled_images import LabelledImages
 from seethrough.data.shapes3d import RenderedShapes3D
 from seethrough.data.shapes3d_factors import FACTOR_NAMES, FACTOR_SIZES, IMAGE_SHAPE
+from seethrough.data.shapes3d_objects import object_masks
 from seethrough.training.initialise import derive_seed, generator_for
 
 CLASS_FACTORS = ("shape", "scale", "object_hue")
@@ -62,6 +63,10 @@ class Shapes3DClasses(LabelledImages):
     def factor_classes(self, index: Int64[Tensor, " N"]) -> Int64[Tensor, "N 6"]:
         """Return the classes of all six factors, in the data set's order."""
         return self.shapes.classes(index)
+
+    def object_masks(self, index: Int64[Tensor, " N"]) -> Bool[Tensor, "N H W"]:
+        """Return the pixels of which the object covers at least half, on the CPU."""
+        return object_masks(self.factor_classes(index.cpu()))
 
     def _noise_of(self, index: int) -> np.ndarray:
         stream = np.random.default_rng(derive_seed(self.seed, "noise", index))

@@ -43,7 +43,9 @@ def unusual_parts(model: nn.Module) -> list[str]:
     block: Any = model.blocks[0]
     if type(block) is not Block:
         return [f"blocks of the class {type(block).__name__}"]
+    embedding = type(model.patch_embed).__name__
     found = {
+        f"the patch embedding {embedding}": embedding != "PatchEmbed",
         "no class token": model.cls_token is None,
         f"{model.num_prefix_tokens} tokens before the patches": model.num_prefix_tokens != 1,
         f"attention of the class {type(block.attn).__name__}": type(block.attn).__name__

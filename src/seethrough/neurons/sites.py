@@ -17,6 +17,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from seethrough.attribution.model_state import evaluating, frozen_parameters
+
 Batches = Iterable[tuple[Float[Tensor, "_ 3 H W"], Int64[Tensor, " _"]]]
 """Images and their labels, batch by batch, on the model's device."""
 
@@ -165,16 +167,8 @@ def ablated(model: nn.Module, ablations: dict[Site, Ablation]) -> Iterator[None]
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Put the model in evaluation mode without gradients of parameters; restore both on leaving."""
-    modes = [(module, module.training) for module in model.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        model.eval().requires_grad_(False)
+    with evaluating(model), frozen_parameters(model):
         yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
 
 
 def _submodule(model: nn.Module, block: int, path: str) -> nn.Module:

@@ -24,7 +24,7 @@ class TokenReadings:
 
 
 def token_readings(site: Site, vectors: Float[Tensor, "B T U V"]) -> TokenReadings:
-    """Return the readings of a site's activations; sums over tokens are at least float32.
+    """Return the readings of a site's activations, in float32 or the model's higher precision.
 
     Raises:
         ValueError: fewer than 2 tokens, so no patch.
@@ -40,8 +40,8 @@ def token_readings(site: Site, vectors: Float[Tensor, "B T U V"]) -> TokenReadin
         case AttentionHeads():
             token_mean = activations.mean(dim=1, dtype=precision)
     return TokenReadings(
-        class_token=activations[:, 0],
-        patch_maximum=activations[:, 1:].amax(dim=1),
+        class_token=activations[:, 0].to(precision, copy=True),  # a view would keep all tokens
+        patch_maximum=activations[:, 1:].amax(dim=1).to(precision),
         token_mean=token_mean,
         vector_mean=vector_mean,
     )

@@ -104,7 +104,7 @@ def pack_bits(mask: Bool[Tensor, "out in"]) -> UInt8[Tensor, " bytes"]:
     return torch.from_numpy(np.packbits(mask.cpu().numpy()))
 
 
-def unpack_bits(bits: UInt8[Tensor, " bytes"], shape: tuple[int, int]) -> Bool[Tensor, "out in"]:
+def unpack_bits(bits: Tensor, shape: tuple[int, int]) -> Bool[Tensor, "out in"]:
     """Return the mask of this shape that `pack_bits` made the bits from.
 
     Raises ValueError for anything but as many bytes as the shape needs.

@@ -6,6 +6,7 @@ X_j holds input feature j over all calibration tokens ({cite:t}`sun2024wanda`). 
 takes the mean square instead of the sum: the same order within a layer.
 """
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -44,4 +45,5 @@ def wanda_scores(
             f"input_norm has {len(input_norm)} features, allowed is one for each of the weight's "
             f"{weight.shape[1]} columns"
         )
-    return weight.detach().abs() * input_norm
+    wider = torch.promote_types(weight.dtype, input_norm.dtype)
+    return weight.detach().abs().to(wider).mul_(input_norm)  # in place: half the memory traffic

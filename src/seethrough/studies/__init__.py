@@ -45,6 +45,13 @@ STUDIES: dict[str, StudySpec] = {
         ("collapse_quality", "Does the representation get worse, by which score and control?"),
         ("collapse_complexity", "Is it complexity that kills units, and what part of it?"),
         ("collapse_remedies", "Is the collapse intrinsic, or do known remedies remove it?"),
+        ("impact_pruning", "What does pruning cost, and what does a short recovery give back?"),
+        ("impact_neurons", "Are the neurons of a pruned model easier to understand?"),
+        ("impact_attribution", "Are the attribution maps of a pruned model more faithful?"),
+        (
+            "impact_full_scale",
+            "Does the path to the paper's own model work, and what would it cost?",
+        ),
     )
 }
 """Name -> study."""

@@ -1,0 +1,362 @@
+"""Study: are the attribution maps of a pruned model more faithful?
+
+Level 4 of {cite:t}`zhang2026impact`, claim C5: insertion and deletion gain a little at light
+sparsity and are flat after. Here with what the paper lacks: a random order as the floor, four other
+methods, both rules for LayerScale with the relevance they lose or make, areas divided by the clean
+probability (a pruned model is less sure of itself), both references, and, where the object's place
+is known, how much relevance falls on it.
+
+Rows hold the mean over images, one value per seed, and beside it the ends of the 95 % bootstrap
+interval over images (`..._low`, `..._high`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from seethrough.attribution.attention_rollout import attention_rollout
+from seethrough.attribution.conservation_error import conservation_error
+from seethrough.attribution.gradient_times_input import gradient_times_input
+from seethrough.attribution.insertion_deletion import (
+    InsertionDeletion,
+    Reference,
+    Unit,
+    insertion_deletion,
+)
+from seethrough.attribution.integrated_gradients import integrated_gradients
+from seethrough.attribution.map_sizes import to_patches
+from seethrough.attribution.plain_transformer import patch_grid
+from seethrough.attribution.random_order import random_order
+from seethrough.attribution.raw_attention import raw_attention
+from seethrough.attribution.relevance_on_object import relevance_on_object
+from seethrough.attribution.transformer_attribution import transformer_attribution
+from seethrough.data.shapes3d_classes import Shapes3DClasses
+from seethrough.neurons.bootstrap import bootstrap_mean
+from seethrough.neurons.equivalence import equivalence_test
+from seethrough.neurons.trend import trend_test
+from seethrough.results import Cell, Row, Series, StudyResult
+from seethrough.store import ArtifactStore
+from seethrough.studies.impact_models import (
+    DENSE,
+    TUNED,
+    Condition,
+    ImpactParameters,
+    Material,
+    material,
+    models,
+    seconds_of,
+)
+from seethrough.studies.study_run import Findings, stored_result
+from seethrough.training.initialise import generator_for
+
+Attribution = Callable[[nn.Module, Tensor, Int64[Tensor, " B"]], Float[Tensor, "B h w"]]
+METHODS = {
+    "transformer": "transformer attribution",
+    "transformer_inverse_gamma": "transformer attribution, relevance divided by LayerScale",
+    "rollout": "attention rollout",
+    "raw_attention": "raw attention of the last block",
+    "gradient_times_input": "gradient times input",
+    "integrated_gradients": "integrated gradients",
+    "random": "random order",
+}
+"""Ways to rank the patches, in words."""
+UNITS = ("patch", "pixel")
+REFERENCES = ("zero", "blur")
+SCORES = {
+    "insertion": "area under insertion",
+    "deletion": "area under deletion",
+    "insertion_normalised": "area under insertion over the clean probability",
+    "deletion_normalised": "area under deletion over the clean probability",
+}
+"""What is measured of the curves, in words."""
+MARGIN = 0.02
+"""Largest change of an area that counts as none. Fixed before any run."""
+VERDICTS = {"equivalent": 1.0, "undecided": 0.0, "different": -1.0}
+TRENDS = {"rises": 1.0, "no trend": 0.0, "falls": -1.0}
+PerImage = dict[tuple[str, ...], Float[Tensor, " N"]]
+"""(score, method, unit, reference), or (quantity, method), -> one value per image."""
+NamedValue = tuple[str, Cell, str, float]
+"""Quantity in words, cell, unit and value of a row for one seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters(ImpactParameters):
+    """Parameters of the study; the defaults are the `smoke` scale."""
+
+    methods: tuple[str, ...] = tuple(METHODS)
+    """Ways to rank the patches, each once."""
+    units: tuple[str, ...] = ("patch",)
+    """What is inserted and deleted, each once: patch, pixel."""
+    references: tuple[str, ...] = ("zero",)
+    """What stands for nothing, each once: zero (in the model's input), blur."""
+    n_images: int = 4
+    """Held-out images, the first of the random order."""
+    n_steps: int = 16
+    """Steps of a curve."""
+    n_gradient_steps: int = 8
+    """Points of integrated gradients."""
+    start_block: int = 0
+    """First block that transformer attribution and rollout read."""
+
+    def __post_init__(self) -> None:
+        # Explicit base: slots make a new class, which the zero-argument super() does not know.
+        ImpactParameters.__post_init__(self)
+        for name, allowed in (
+            ("methods", tuple(METHODS)), ("units", UNITS), ("references", REFERENCES)
+        ):  # fmt: skip
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values) or not set(values) <= set(allowed):
+                raise ValueError(f"{name} is {values}, allowed are {', '.join(allowed)}, each once")
+        for name in ("n_images", "n_steps", "n_gradient_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed is at least 1")
+        if self.start_block < 0:
+            raise ValueError(f"start_block is {self.start_block}, allowed is at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one model's maps are worth."""
+
+    condition: Condition
+    """The model."""
+    per_image: PerImage
+    """Areas and shares, image by image."""
+    curves: dict[tuple[str, ...], Float[Tensor, " points"]]
+    """(insertion or deletion, method, unit, reference) -> mean curve."""
+    fractions: Float[Tensor, " points"]
+    """Share of cells changed at each point."""
+
+
+def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
+    """Return the study's rows, curves and provenance, from the store if they are there."""
+    return stored_result("impact_attribution", parameters, store, measure)
+
+
+def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
+    """Return the areas of all methods on all models with intervals, and how they move."""
+    source, conditions = material(parameters), parameters.conditions()
+    found: dict[int, list[Measured]] = {seed: [] for seed in parameters.seeds}
+    done: dict[str, Measured] = {}
+    for condition, seed, model in models(parameters, conditions, store):
+        if condition.method != DENSE or DENSE not in done:
+            done[condition.name] = measure_model(model, condition, source, parameters, seed)
+        found[seed].append(done[condition.name])
+    by_seed = [rows_of(found[seed], seed) for seed in parameters.seeds]
+    rows = [
+        Row(name, quantity, cell, unit, tuple(some[name][3] for some in by_seed))
+        for name, (quantity, cell, unit, _) in by_seed[0].items()
+    ]
+    seconds = seconds_of(parameters, conditions, store)
+    return Findings(rows, curves_of([found[seed] for seed in parameters.seeds]), seconds)
+
+
+def measure_model(
+    model: nn.Module, condition: Condition, source: Material, parameters: Parameters, seed: int
+) -> Measured:
+    """Return areas, curves, conservation errors and relevance on the object for one model.
+
+    The class explained is the one predicted on the whole image.
+    """
+    rows = source.heldout[: parameters.n_images]
+    images = source.evaluation.images(rows).to(parameters.device)
+    with torch.no_grad():
+        logits = torch.cat([model(some) for some in images.split(parameters.batch_size)])  # type: ignore[no-untyped-call]
+    targets = logits.argmax(dim=1)
+    per_image: PerImage = {("clean_probability", ""): probability(logits, targets)}
+    found: dict[tuple[str, ...], InsertionDeletion] = {}
+    for method in parameters.methods:
+        maps = maps_of(method, model, images, targets, parameters, seed)
+        if isinstance(source.evaluation, Shapes3DClasses):
+            masks = source.evaluation.object_masks(rows).to(maps.device)
+            place = relevance_on_object(maps, masks)
+            per_image["share_on_object", method] = place.share.cpu()
+            per_image["object_area", ""] = place.area.cpu()
+            per_image["lift_on_object", method] = place.lift.cpu()
+        for unit in parameters.units:
+            for reference in parameters.references:
+                cells, blank = cast(Unit, unit), cast(Reference, reference)
+                one = insertion_deletion(
+                    model, images, maps, targets, cells, parameters.n_steps, blank
+                )
+                found[method, unit, reference] = one
+                for score, values in areas(one).items():
+                    per_image[score, method, unit, reference] = values.cpu()
+    error = conservation_error(model, images, targets)
+    for rule in ("identity", "inverse_gamma"):
+        per_image["conservation_error", rule] = getattr(error, rule).sum(dim=1).abs().cpu()
+    curves = {
+        (kind, *place): getattr(one, kind).double().mean(dim=0).cpu()
+        for place, one in found.items()
+        for kind in ("insertion", "deletion")
+    }
+    fractions = next(iter(found.values())).fractions.cpu()
+    return Measured(condition, per_image, curves, fractions)
+
+
+def maps_of(
+    method: str,
+    model: nn.Module,
+    images: Float[Tensor, "N 3 H W"],
+    targets: Int64[Tensor, " N"],
+    parameters: Parameters,
+    seed: int,
+) -> Float[Tensor, "N h w"]:
+    """Return the maps of one method by patch, a batch at a time; pixels' maps are summed."""
+    ways: dict[str, Attribution] = {
+        "transformer": partial(transformer_attribution, start_block=parameters.start_block),
+        "transformer_inverse_gamma": partial(
+            transformer_attribution,
+            start_block=parameters.start_block,
+            layer_scale_rule="inverse_gamma",
+        ),
+        "rollout": partial(attention_rollout, start_block=parameters.start_block),
+        "raw_attention": raw_attention,
+        "gradient_times_input": gradient_times_input,
+        "integrated_gradients": partial(integrated_gradients, n_steps=parameters.n_gradient_steps),
+        "random": partial(random_order, generator=generator_for(seed, "random order")),
+    }
+    grid = patch_grid(model)
+    size = parameters.batch_size
+    parts = [
+        ways[method](model, images[first : first + size], targets[first : first + size])
+        for first in range(0, len(images), size)
+    ]
+    maps = torch.cat(parts)
+    return maps if tuple(maps.shape[1:]) == grid else to_patches(maps, grid)
+
+
+def areas(curves: InsertionDeletion) -> dict[str, Float[Tensor, " N"]]:
+    """Return the four areas of every image."""
+    return {
+        "insertion": curves.insertion_auc,
+        "deletion": curves.deletion_auc,
+        "insertion_normalised": curves.normalised_insertion_auc,
+        "deletion_normalised": curves.normalised_deletion_auc,
+    }
+
+
+def probability(logits: Float[Tensor, "N C"], targets: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Return the softmax probability of each image's target."""
+    return logits.softmax(dim=1).gather(1, targets[:, None])[:, 0].cpu()
+
+
+def rows_of(measured: Sequence[Measured], seed: int) -> dict[str, NamedValue]:
+    """Return every row's value for one seed, by the row's id."""
+    found: dict[str, NamedValue] = {}
+    for one in measured:
+        for place, values in one.per_image.items():
+            interval = bootstrap_mean(values, seed=seed)
+            for suffix, what, value in (
+                ("", "", interval.mean),
+                ("_low", ", low end over images", interval.low),
+                ("_high", ", high end over images", interval.high),
+            ):
+                name = _row_name(place, suffix, one.condition.name)
+                found[name] = (_words(place) + what, _cell(place, one), _unit(place), value)
+    by_name = {one.condition.name: one for one in measured}
+    for one in measured:
+        for control in {DENSE, TUNED} - {one.condition.name} if one is not measured[0] else ():
+            found |= _change_rows(by_name[control], one, seed)
+    return found | _trend_rows(measured, seed)
+
+
+def _change_rows(control: Measured, one: Measured, seed: int) -> dict[str, NamedValue]:
+    """Return the change of every area against a dense model, with the test of equivalence."""
+    found: dict[str, NamedValue] = {}
+    against = control.condition.name
+    for place, values in one.per_image.items():
+        if place[0] not in SCORES:
+            continue
+        test = equivalence_test(control.per_image[place], values, margin=MARGIN, seed=seed)
+        cell = _cell(place, one) | {"against": against}
+        for name, what, unit, value in (
+            ("change", f"change against {against}: ", _unit(place), test.difference.mean),
+            ("change_low", f"low end (90 %) of the change against {against}: ", _unit(place),
+             test.difference.low),
+            ("change_high", f"high end (90 %) of the change against {against}: ", _unit(place),
+             test.difference.high),
+            ("equivalent", "1 equivalent, 0 undecided, -1 different: ", "verdict",
+             VERDICTS[test.verdict]),
+        ):  # fmt: skip
+            row = _row_name(place, f"_{name}", f"{one.condition.name}/{against}")
+            found[row] = (what + _words(place), cell, unit, value)
+    return found
+
+
+def _trend_rows(measured: Sequence[Measured], seed: int) -> dict[str, NamedValue]:
+    """Return the trend of each area over the models that took the recovery's steps."""
+    alike = [one for one in measured if one.condition.recovered]
+    if len(alike) < 3:
+        return {}
+    found: dict[str, NamedValue] = {}
+    for place in alike[0].per_image:
+        if place[0] not in SCORES:
+            continue
+        values = torch.stack([one.per_image[place] for one in alike])
+        test = trend_test([one.condition.sparsity for one in alike], values, seed=seed)
+        cell: Cell = {"method": place[1], "unit": place[2], "reference": place[3]}
+        for name, what, value in (
+            ("trend", "rank correlation with sparsity: ", test.rank.mean),
+            ("trend_low", "low end of the rank correlation with sparsity: ", test.rank.low),
+            ("trend_high", "high end of the rank correlation with sparsity: ", test.rank.high),
+            ("trend_verdict", "1 rises, 0 no trend, -1 falls: ", TRENDS[test.verdict]),
+        ):
+            row = "/".join((f"{place[0]}_{name}", *place[1:]))
+            found[row] = (what + _words(place), cell, "1", value)
+    return found
+
+
+def curves_of(by_seed: Sequence[Sequence[Measured]]) -> list[Series]:
+    """Return the mean curves of insertion and deletion, seed by seed."""
+    found = []
+    for position, one in enumerate(by_seed[0]):
+        for place in one.curves:
+            kind, method, unit, reference = place
+            curves = [seed[position].curves[place].tolist() for seed in by_seed]
+            found.append(
+                Series(
+                    f"{kind}/{method}/{unit}/{reference}/{one.condition.name}",
+                    f"probability of the predicted class, {kind}, {METHODS[method]}",
+                    _cell(place, one),
+                    "fraction",
+                    "share of cells changed",
+                    tuple(one.fractions.tolist()),
+                    tuple(tuple(curve) for curve in curves),
+                )
+            )
+    return found
+
+
+OTHERS = {
+    "clean_probability": ("probability of the predicted class", "fraction"),
+    "share_on_object": ("positive relevance on the object", "fraction"),
+    "object_area": ("share of the image that the object covers", "fraction"),
+    "lift_on_object": ("relevance on the object over the object's share of the image", "1"),
+    "conservation_error": ("relevance lost or made, summed over blocks, without its sign", "1"),
+}
+"""What is measured besides the curves, in words, with its unit."""
+
+
+def _row_name(place: tuple[str, ...], suffix: str, condition: str) -> str:
+    return "/".join(part for part in (place[0] + suffix, *place[1:], condition) if part)
+
+
+def _words(place: tuple[str, ...]) -> str:
+    what = SCORES.get(place[0]) or OTHERS[place[0]][0]
+    return f"{what}, {METHODS.get(place[1], place[1])}" if place[1] else what
+
+
+def _unit(place: tuple[str, ...]) -> str:
+    return "fraction" if place[0] in SCORES else OTHERS[place[0]][1]
+
+
+def _cell(place: tuple[str, ...], one: Measured) -> Cell:
+    cell: Cell = one.condition.cell()
+    names = ("method", "unit", "reference")
+    return cell | {name: value for name, value in zip(names, place[1:], strict=False) if value}
