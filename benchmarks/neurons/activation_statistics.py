@@ -26,7 +26,7 @@ from timm.models.vision_transformer import VisionTransformer
 from seethrough.neurons.activation_statistics import (
     ColumnStatistics,
     StatisticsTable,
-    observe_batch,
+    observe_batches,
 )
 from seethrough.neurons.sites import Site, recorded, sites_of, visited
 from seethrough.neurons.token_readings import token_readings
@@ -180,16 +180,12 @@ def measure(case: Case, rounds: int, bandwidth: float) -> None:
     # Allocating the table is no part of a batch.
     table = StatisticsTable.none(model, sites, case.n_classes)
 
-    def ours() -> None:
-        for images, labels in batches:
-            observe_batch(model, images, labels, table)
-
-    ours()
+    observe_batches(model, batches, table)
     assert_equal(table, store_then_reduce(model, batches, sites, case.n_classes))
     assert_equal(table, loop_over_classes(model, batches, sites, case.n_classes))
     contestants: list[Callable[[], object]] = [
         lambda: forward_only(model, batches),
-        ours,
+        lambda: observe_batches(model, batches, table),
         lambda: store_then_reduce(model, batches, sites, case.n_classes),
         lambda: loop_over_classes(model, batches, sites, case.n_classes),
     ]

@@ -1,6 +1,6 @@
 """Small vision transformers that come with the package, trained by us, with where they come from.
 
-They have the parts of DeiT-III (touvron2022deit): LayerScale, a class token without a position of
+They have the parts of DeiT-III (touvron2022deit3): LayerScale, a class token without a position of
 its own, no distillation; 64 x 64 pixels in 8 x 8 patches, 6 blocks of 4 heads, width 128. Weights
 are one safetensors file each, whose header holds the provenance of the training run.
 """
@@ -63,9 +63,9 @@ def build(name: str, seed: int = 0) -> VisionTransformer:
     Raises:
         ValueError: an unknown name.
     """
-    # timm draws from torch's own generator: it is seeded for that long, and put back.
+    # timm draws from torch's own generator on the CPU: it is seeded for that long, and put back.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "embedded", name))
+        torch.default_generator.manual_seed(derive_seed(seed, "embedded", name))
         model = VisionTransformer(
             img_size=IMAGE_SIZE,
             patch_size=PATCH_SIZE,

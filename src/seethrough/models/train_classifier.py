@@ -24,7 +24,7 @@ from tqdm import tqdm
 from seethrough.data.labelled_images import LabelledImages
 from seethrough.pruning.frozen_masks import FrozenMasks
 from seethrough.training.allocator import keep_freed_memory
-from seethrough.training.checkpoint import below, check_finite, contiguous
+from seethrough.training.checkpoint import TrainingDivergedError, below, contiguous
 from seethrough.training.checks import at_least, check_learning_rate
 from seethrough.training.device import check_device, thread_count
 from seethrough.training.initialise import generator_for
@@ -130,7 +130,7 @@ def train_classifier(
                     frozen.apply()
                 bar.update()
                 if (step + 1) % STEPS_BETWEEN_CHECKPOINTS == 0 or step + 1 == total:
-                    check_finite(losses[: step + 1], epoch + 1, training.learning_rate, epoch)
+                    check_losses(losses[: step + 1], per_epoch, training.learning_rate)
                     save_state(path, model, optimizer, losses, step + 1)
     model.eval()
     return losses.cpu()
@@ -165,6 +165,19 @@ def make_optimizer(model: nn.Module, training: ClassifierTraining) -> torch.opti
     return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
 
 
+def check_losses(losses: Float64[Tensor, " steps"], per_epoch: int, learning_rate: float) -> None:
+    """Raise TrainingDivergedError if the loss of a step since the last checkpoint is not finite."""
+    wrong = (~losses.isfinite()).nonzero()
+    if len(wrong):
+        epoch, batch = divmod(int(wrong[0]), per_epoch)
+        kept = (len(losses) - 1) // STEPS_BETWEEN_CHECKPOINTS * STEPS_BETWEEN_CHECKPOINTS
+        stays = f"the state after step {kept} is kept" if kept else "no step was saved before"
+        raise TrainingDivergedError(
+            f"the loss is {float(losses[wrong[0]])} in epoch {epoch + 1}, batch {batch + 1} of "
+            f"{per_epoch}, at learning rate {learning_rate}: lower it; {stays}"
+        )
+
+
 def order(n_images: int, seed: int, epoch: int) -> Int64[Tensor, " N"]:
     """Return the order of the training images in one epoch, counted from 0."""
     return torch.randperm(n_images, generator=generator_for(seed, "classifier", epoch))
@@ -190,9 +203,12 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, losse
         step = int(file.metadata()["step"])
     state = load_file(path)
     model.load_state_dict(below(state, "model/"))
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in below(state, "adam/").items():
         number, slot = name.split("/")
+        if tensor.ndim:  # moments must have their parameter's strides: the fused step relies on it
+            tensor = torch.empty_like(parameters[int(number)]).copy_(tensor)
         slots.setdefault(int(number), {})[slot] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": slots, "param_groups": groups})

@@ -6,6 +6,7 @@ Takes about half an hour on one core. A run that was stopped goes on where it wa
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -33,7 +34,8 @@ N_TRAIN, N_HELDOUT = 192_000, 5_000
 def train_embedded(name: str, training: ClassifierTraining, folder: Path, path: Path) -> float:
     """Train the model and write its weights to `path`; return its accuracy on held-out images.
 
-    `folder` keeps checkpoints. The file's header holds the provenance.
+    `folder` keeps checkpoints until the weights are written. The file's header holds the
+    provenance.
     """
     started = time.monotonic()
     model, images = build(name, training.seed), images_of(name)
@@ -60,6 +62,8 @@ def train_embedded(name: str, training: ClassifierTraining, folder: Path, path: 
     temporary = path.with_suffix(".tmp")
     save_file(contiguous(model.state_dict()), temporary, {"provenance": json.dumps(provenance)})
     os.replace(temporary, path)
+    # The next run starts anew: its code may be another.
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     return found.top_1.value
 
 

@@ -7,7 +7,7 @@ from seethrough.neurons.activation_statistics import (
     StatisticsTable,
     activation_statistics,
     merged,
-    observe_batch,
+    observe_batches,
 )
 from seethrough.neurons.attribution_patching import attribution_patching, top_units
 from seethrough.neurons.baseline_units import all_units, random_units
@@ -47,7 +47,7 @@ __all__ = [
     "factor_information",
     "label_entropy",
     "merged",
-    "observe_batch",
+    "observe_batches",
     "random_units",
     "rank_correlation",
     "selected_mean",

@@ -52,7 +52,9 @@ class ColumnStatistics:
         exact = values.double()
         self.class_totals.index_add_(0, labels, exact)
         torch.maximum(self.maximum, values.amax(dim=0).double(), out=self.maximum)
-        self.n_positive.add_((values > 0).sum(dim=0))
+        # Comparing into floats is a third of the time of summing truth values.
+        positive = torch.gt(values, 0, out=torch.empty_like(values))
+        self.n_positive.add_(positive.sum(dim=0).long())
         self.total_squares.add_((exact * exact).sum(dim=0))
 
     def columns(self, some: slice) -> "ColumnStatistics":
@@ -143,9 +145,9 @@ class StatisticsTable:
             parts += [found.class_token, found.patch_maximum, found.token_mean]
             if not isinstance(site, MlpUnits):
                 parts.append(found.vector_mean.flatten(start_dim=1))
+        self.class_counts.index_add_(0, labels, torch.ones_like(labels))
         if parts:
             self.columns.observe(torch.cat(parts, dim=1), labels)  # (B, K)
-        self.class_counts.index_add_(0, labels, torch.ones_like(labels))
 
     def by_site(self) -> dict[Site, SiteStatistics]:
         """Return the statistics of every site, as views: they go on with the table."""
@@ -181,19 +183,13 @@ def activation_statistics(
         IndexError: a label outside 0 to C - 1 (on a CUDA device, a device-side assertion).
     """
     table = StatisticsTable.none(model, sites, n_classes)
-    for images, labels in batches:
-        observe_batch(model, images, labels, table)
+    observe_batches(model, batches, table)
     return table.by_site()
 
 
 @torch.no_grad()
-def observe_batch(
-    model: nn.Module,
-    images: Float[Tensor, "B 3 H W"],
-    labels: Int64[Tensor, " B"],
-    table: StatisticsTable,
-) -> Float[Tensor, "B C"]:
-    """Return the logits of a batch, its activations counted in, in place, on the way.
+def observe_batches(model: nn.Module, batches: Batches, table: StatisticsTable) -> None:
+    """Count in the activations of these batches, in place; the model is left as it was.
 
     Tokens are summed up at the site, while they are still in cache.
     """
@@ -203,9 +199,9 @@ def observe_batch(
         readings[site] = token_readings(site, vectors)
 
     with frozen(model), visited(model, table.shapes, read):
-        logits: Tensor = model(images)
-    table.observe(readings, labels)
-    return logits
+        for images, labels in batches:
+            model(images)
+            table.observe(readings, labels)
 
 
 def merged(first: SiteStatistics, second: SiteStatistics) -> SiteStatistics:

@@ -45,7 +45,10 @@ STUDIES: dict[str, StudySpec] = {
         ("collapse_quality", "Does the representation get worse, by which score and control?"),
         ("collapse_complexity", "Is it complexity that kills units, and what part of it?"),
         ("collapse_remedies", "Is the collapse intrinsic, or do known remedies remove it?"),
-        ("impact_pruning", "What does pruning cost, and what does a short recovery give back?"),
+        (
+            "impact_models_and_pruning",
+            "What does pruning cost, and what does a short recovery give back?",
+        ),
         ("impact_neurons", "Are the neurons of a pruned model easier to understand?"),
         ("impact_attribution", "Are the attribution maps of a pruned model more faithful?"),
         (

@@ -3,8 +3,8 @@
 Level 4 of {cite:t}`zhang2026impact`, claim C5: insertion and deletion gain a little at light
 sparsity and are flat after. Here with what the paper lacks: a random order as the floor, four other
 methods, both rules for LayerScale with the relevance they lose or make, areas divided by the clean
-probability (a pruned model is less sure of itself), both references, and, where the object's place
-is known, how much relevance falls on it.
+probability (a pruned model is less sure of itself), both references, accuracy beside them, and,
+where the object's place is known, how much relevance falls on it.
 
 Rows hold the mean over images, one value per seed, and beside it the ends of the 95 % bootstrap
 interval over images (`..._low`, `..._high`).
@@ -30,12 +30,13 @@ from seethrough.attribution.insertion_deletion import (
 )
 from seethrough.attribution.integrated_gradients import integrated_gradients
 from seethrough.attribution.map_sizes import to_patches
-from seethrough.attribution.plain_transformer import patch_grid
+from seethrough.attribution.plain_transformer import blocks_from, patch_grid
 from seethrough.attribution.random_order import random_order
 from seethrough.attribution.raw_attention import raw_attention
 from seethrough.attribution.relevance_on_object import relevance_on_object
 from seethrough.attribution.transformer_attribution import transformer_attribution
 from seethrough.data.shapes3d_classes import Shapes3DClasses
+from seethrough.models.accuracy import Proportion, accuracy
 from seethrough.neurons.bootstrap import bootstrap_mean
 from seethrough.neurons.equivalence import equivalence_test
 from seethrough.neurons.trend import trend_test
@@ -94,11 +95,11 @@ class Parameters(ImpactParameters):
     """What is inserted and deleted, each once: patch, pixel."""
     references: tuple[str, ...] = ("zero",)
     """What stands for nothing, each once: zero (in the model's input), blur."""
-    n_images: int = 4
-    """Held-out images, the first of the random order."""
-    n_steps: int = 16
+    n_images: int = 3
+    """Held-out images to explain, the first of the random order, at most `n_evaluation`."""
+    n_steps: int = 8
     """Steps of a curve."""
-    n_gradient_steps: int = 8
+    n_gradient_steps: int = 4
     """Points of integrated gradients."""
     start_block: int = 0
     """First block that transformer attribution and rollout read."""
@@ -115,6 +116,10 @@ class Parameters(ImpactParameters):
         for name in ("n_images", "n_steps", "n_gradient_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is at least 1")
+        if self.n_images > self.n_evaluation:
+            raise ValueError(
+                f"n_images is {self.n_images}, allowed is at most {self.n_evaluation}, n_evaluation"
+            )
         if self.start_block < 0:
             raise ValueError(f"start_block is {self.start_block}, allowed is at least 0")
 
@@ -129,8 +134,10 @@ class Measured:
     """Areas and shares, image by image."""
     curves: dict[tuple[str, ...], Float[Tensor, " points"]]
     """(insertion or deletion, method, unit, reference) -> mean curve."""
-    fractions: Float[Tensor, " points"]
-    """Share of cells changed at each point."""
+    fractions: dict[str, Float[Tensor, " points"]]
+    """Unit -> share of cells changed at each point."""
+    right: Proportion
+    """Images of `n_evaluation` whose class comes first."""
 
 
 def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
@@ -139,14 +146,17 @@ def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResu
 
 
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
-    """Return the areas of all methods on all models with intervals, and how they move."""
+    """Return the areas of all methods on all models with intervals, and how they move.
+
+    Raises:
+        ValueError: more steps than patches, or a first block, that the model does not have.
+    """
     source, conditions = material(parameters), parameters.conditions()
+    _require_fitting(parameters, source.classifier.model)
     found: dict[int, list[Measured]] = {seed: [] for seed in parameters.seeds}
-    done: dict[str, Measured] = {}
     for condition, seed, model in models(parameters, conditions, store):
-        if condition.method != DENSE or DENSE not in done:
-            done[condition.name] = measure_model(model, condition, source, parameters, seed)
-        found[seed].append(done[condition.name])
+        # The dense model too for every seed: pairs of models share the seed's random order.
+        found[seed].append(measure_model(model, condition, source, parameters, seed))
     by_seed = [rows_of(found[seed], seed) for seed in parameters.seeds]
     rows = [
         Row(name, quantity, cell, unit, tuple(some[name][3] for some in by_seed))
@@ -154,6 +164,17 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     ]
     seconds = seconds_of(parameters, conditions, store)
     return Findings(rows, curves_of([found[seed] for seed in parameters.seeds]), seconds)
+
+
+def _require_fitting(parameters: Parameters, model: nn.Module) -> None:
+    """Refuse what only the model can tell, before any is trained again."""
+    blocks_from(model, parameters.start_block)
+    rows, columns = patch_grid(model)
+    if "patch" in parameters.units and parameters.n_steps > rows * columns:
+        raise ValueError(
+            f"n_steps is {parameters.n_steps}, allowed is at most {rows * columns}, the patches of "
+            f"{parameters.model}"
+        )
 
 
 def measure_model(
@@ -182,21 +203,50 @@ def measure_model(
             for reference in parameters.references:
                 cells, blank = cast(Unit, unit), cast(Reference, reference)
                 one = insertion_deletion(
-                    model, images, maps, targets, cells, parameters.n_steps, blank
-                )
+                    model, images, maps, targets, cells, parameters.n_steps, blank,
+                    parameters.batch_size,
+                )  # fmt: skip
                 found[method, unit, reference] = one
                 for score, values in areas(one).items():
                     per_image[score, method, unit, reference] = values.cpu()
-    error = conservation_error(model, images, targets)
-    for rule in ("identity", "inverse_gamma"):
-        per_image["conservation_error", rule] = getattr(error, rule).sum(dim=1).abs().cpu()
+    per_image |= conservation_errors(model, images, targets, parameters.batch_size)
     curves = {
         (kind, *place): getattr(one, kind).double().mean(dim=0).cpu()
         for place, one in found.items()
         for kind in ("insertion", "deletion")
     }
-    fractions = next(iter(found.values())).fractions.cpu()
-    return Measured(condition, per_image, curves, fractions)
+    fractions = {place[1]: one.fractions.cpu() for place, one in found.items()}
+    index = source.heldout[: parameters.n_evaluation]
+    right = accuracy(model, source.evaluation, index, parameters.batch_size, parameters.device)
+    return Measured(condition, per_image, curves, fractions, right.top_1)
+
+
+def conservation_errors(
+    model: nn.Module, images: Float[Tensor, "N 3 H W"], targets: Int64[Tensor, " N"], size: int
+) -> PerImage:
+    """Return the conservation error of both LayerScale rules, `size` images at a time."""
+    found = [
+        conservation_error(model, images[first : first + size], targets[first : first + size])
+        for first in range(0, len(images), size)
+    ]
+    return {
+        ("conservation_error", rule): torch.cat(
+            [lost_or_made(getattr(e, rule)) for e in found]
+        ).cpu()
+        for rule in ("identity", "inverse_gamma")
+    }
+
+
+def lost_or_made(errors: Float[Tensor, "N L"]) -> Float[Tensor, " N"]:
+    """Return the absolute errors of all blocks summed, so that loss and gain do not cancel.
+
+    NaN where the error of a block left the range of the dtype.
+
+    >>> lost_or_made(torch.tensor([[-0.5, 0.5], [3.0, float("inf")]])).tolist()
+    [1.0, nan]
+    """
+    total = errors.abs().sum(dim=1)
+    return torch.where(total.isfinite(), total, torch.nan)
 
 
 def maps_of(
@@ -259,11 +309,28 @@ def rows_of(measured: Sequence[Measured], seed: int) -> dict[str, NamedValue]:
             ):
                 name = _row_name(place, suffix, one.condition.name)
                 found[name] = (_words(place) + what, _cell(place, one), _unit(place), value)
+        found |= _accuracy_rows(one)
     by_name = {one.condition.name: one for one in measured}
     for one in measured:
-        for control in {DENSE, TUNED} - {one.condition.name} if one is not measured[0] else ():
+        controls = {DENSE: (), TUNED: (DENSE,)}.get(one.condition.name, (DENSE, TUNED))
+        for control in controls:
             found |= _change_rows(by_name[control], one, seed)
     return found | _trend_rows(measured, seed)
+
+
+def _accuracy_rows(one: Measured) -> dict[str, NamedValue]:
+    """Return how many images a model gets right, with the ends of Wilson's interval."""
+    what = "images whose class comes first"
+    return {
+        f"accuracy{suffix}/{one.condition.name}": (
+            what + words, one.condition.cell(), "fraction", value
+        )
+        for suffix, words, value in (
+            ("", "", one.right.value),
+            ("_low", ", low end over images", one.right.low),
+            ("_high", ", high end over images", one.right.high),
+        )
+    }  # fmt: skip
 
 
 def _change_rows(control: Measured, one: Measured, seed: int) -> dict[str, NamedValue]:
@@ -326,7 +393,7 @@ def curves_of(by_seed: Sequence[Sequence[Measured]]) -> list[Series]:
                     _cell(place, one),
                     "fraction",
                     "share of cells changed",
-                    tuple(one.fractions.tolist()),
+                    tuple(one.fractions[unit].tolist()),
                     tuple(tuple(curve) for curve in curves),
                 )
             )
@@ -338,7 +405,10 @@ OTHERS = {
     "share_on_object": ("positive relevance on the object", "fraction"),
     "object_area": ("share of the image that the object covers", "fraction"),
     "lift_on_object": ("relevance on the object over the object's share of the image", "1"),
-    "conservation_error": ("relevance lost or made, summed over blocks, without its sign", "1"),
+    "conservation_error": (
+        "relevance lost or made over what enters, summed over blocks without its sign",
+        "1",
+    ),
 }
 """What is measured besides the curves, in words, with its unit."""
 

@@ -23,6 +23,7 @@ from seethrough.neurons.ablation_impact import ablation_impact
 from seethrough.neurons.activation_statistics import activation_statistics
 from seethrough.neurons.attribution_patching import attribution_patching, top_units
 from seethrough.neurons.sites import AttentionHeads, MlpUnits
+from seethrough.parameters import CUSTOM, build, load
 from seethrough.pruning.apply_masks import apply_masks, density
 from seethrough.pruning.prune_masks import prune_masks
 from seethrough.pruning.pruning_config import PruningConfig
@@ -30,7 +31,7 @@ from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.training.checks import at_least
-from seethrough.training.device import check_device
+from seethrough.training.device import check_device, thread_count
 from seethrough.training.initialise import generator_for
 
 COUNTS = {
@@ -75,8 +76,26 @@ def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResu
     return stored_result("impact_full_scale", parameters, store, measure)
 
 
+def of_profile(profile: str) -> Parameters:
+    """Return the study's parameters at a profile's scale, the defaults for "custom".
+
+    Raises ParameterError for another name that is no profile.
+    """
+    if profile == CUSTOM:
+        return Parameters()
+    return build(Parameters, load(profile, "impact_full_scale"))
+
+
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
-    """Run every level on random images; return counts, seconds per image, memory and the cost."""
+    """Run every level on random images; return counts, seconds per image, memory and the cost.
+
+    On one CPU thread, so that the seconds mean the same wherever they are taken.
+    """
+    with thread_count(1):
+        return _measured(parameters)
+
+
+def _measured(parameters: Parameters) -> Findings:
     started = time.monotonic()
     classifier = load_classifier(parameters.model, RANDOM, seed=parameters.seed)
     model = classifier.model.to(parameters.device)
@@ -86,6 +105,8 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     labels = torch.zeros(len(images), dtype=torch.int64, device=parameters.device)
     sizes = vit_sizes(model)
     rows = [_row(f"count/{name}", COUNTS[name], "1", getattr(sizes, name)) for name in COUNTS]
+    # The first pass of a process also pays for what torch sets up once.
+    _forward(model, images)
     seconds = {"forward": _seconds(lambda: _forward(model, images), parameters)}
     pruning = PruningConfig(sparsity=parameters.sparsity)
     masks = prune_masks(model, [images], pruning)

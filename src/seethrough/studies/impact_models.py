@@ -114,7 +114,7 @@ class ImpactParameters:
         self.pruning(Condition(method="wanda", sparsity=self.sparsities[0]), 0)
 
     def _check_source(self) -> None:
-        """Refuse files that are not there, before any work."""
+        """Refuse a model without images, and images for a model that has its own."""
         if self.model in MODELS:
             for name in ("weights", "data", "pictures", "train_data"):
                 if getattr(self, name):
@@ -128,6 +128,9 @@ class ImpactParameters:
                 f"model {self.model!r} needs weights and data; models that have their own are "
                 f"{', '.join(MODELS)}"
             )
+
+    def check_files(self) -> None:
+        """Raise ValueError unless every file that the parameters name is there."""
         for name in ("weights", "data", "pictures", "train_data"):
             path = getattr(self, name)
             if path and path not in (RANDOM, PRETRAINED) and not Path(path).exists():
@@ -449,6 +452,7 @@ def _embedded(parameters: ImpactParameters) -> Material:
 
 
 def _from_files(parameters: ImpactParameters) -> Material:
+    parameters.check_files()
     classifier = load_classifier(parameters.model, parameters.weights)
     images = _pictures(parameters.data, parameters.pictures, classifier, parameters.resize)
     order = torch.randperm(len(images), generator=generator_for(0, "halves"))

@@ -8,17 +8,18 @@ are known, what each unit knows of them.
 
 A block's MLP units and heads are ranked together. All metrics are means over the selected units,
 class by class; rows hold the mean over classes, one value per seed, and beside it the ends of the
-95 % bootstrap interval over classes (`..._low`, `..._high`).
+95 % bootstrap interval over classes (`..._low`, `..._high`). Units are ranked and judged on the
+same images, of the chosen classes alone: selectivity is against the other chosen classes, and
+entropy is at most the logarithm of their number.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy.stats import spearmanr  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from seethrough.data.shapes3d_classes import Shapes3DClasses
@@ -32,10 +33,11 @@ from seethrough.neurons.bootstrap import bootstrap_mean
 from seethrough.neurons.class_selectivity import class_selectivity
 from seethrough.neurons.class_variance import class_variance
 from seethrough.neurons.equivalence import equivalence_test
-from seethrough.neurons.factor_information import factor_information
+from seethrough.neurons.factor_information import FactorInformation, factor_information
 from seethrough.neurons.label_entropy import label_entropy
+from seethrough.neurons.rank_correlation import rank_correlation
 from seethrough.neurons.selected_mean import selected_mean
-from seethrough.neurons.sites import AttentionHeads, Batches, MlpUnits, Site
+from seethrough.neurons.sites import AttentionHeads, Batches, MlpUnits, Site, sites_of
 from seethrough.neurons.trend import trend_test
 from seethrough.neurons.true_patching import true_patching
 from seethrough.neurons.unit_activations import UnitActivations, unit_activations
@@ -71,7 +73,11 @@ READINGS = ("class_token", "patch_maximum")
 SPECIALISED_SHARE, SPECIALISED_RATIO = 0.1, 2.0
 """A unit speaks of one factor if it has at least this share of the factor's entropy, and this many
 times what it has of any other."""
+SAME_FOR_ALL_CLASSES = {("entropy", "all")}
+"""Metric and selection whose values cannot differ between classes: no interval and no test."""
 
+Place = tuple[str, int]
+"""(reading, block)."""
 PerClass = dict[tuple[str, str, int], Float64[Tensor, " C"]]
 """(metric, selection, block) -> one value per class, NaN for classes without images."""
 
@@ -82,15 +88,15 @@ class Parameters(ImpactParameters):
 
     blocks: tuple[int, ...] = (1, 3, 5)
     """Blocks looked at, from 0, each once; the paper has 2, 7 and 11 of 12."""
-    n_classes: int = 6
+    n_classes: int = 4
     """Classes looked at, spread evenly over all."""
-    images_per_class: int = 8
+    images_per_class: int = 4
     """Held-out images of each, or as many as there are."""
     n_units: int = 50
     """Units that are selected per block and class."""
-    n_mean_images: int = 64
+    n_mean_images: int = 32
     """Training images whose mean activation replaces an ablated unit."""
-    n_patched_units: int = 4
+    n_patched_units: int = 2
     """MLP units per block on which attribution patching is checked against true patching."""
 
     def __post_init__(self) -> None:
@@ -126,11 +132,9 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     source, conditions = material(parameters), parameters.conditions()
     check_blocks(source.classifier.model, parameters.blocks)
     found: dict[int, list[Measured]] = {seed: [] for seed in parameters.seeds}
-    done: dict[str, Measured] = {}
+    # The dense model is measured for every seed: means and random units are drawn by seed.
     for condition, seed, model in models(parameters, conditions, store):
-        if condition.method != DENSE or DENSE not in done:
-            done[condition.name] = measure_model(model, condition, source, parameters, seed)
-        found[seed].append(done[condition.name])
+        found[seed].append(measure_model(model, condition, source, parameters, seed))
     by_seed = [rows_of(found[seed], parameters, seed) for seed in parameters.seeds]
     rows = [
         Row(name, quantity, cell, unit, tuple(some[name][3] for some in by_seed))
@@ -143,34 +147,53 @@ def measure_model(
     model: nn.Module, condition: Condition, source: Material, parameters: Parameters, seed: int
 ) -> Measured:
     """Return the metrics of one model's units."""
-    classes = chosen_classes(len(source.evaluation.class_names), parameters.n_classes)
+    n_classes = len(source.evaluation.class_names)
+    classes = chosen_classes(n_classes, parameters.n_classes)
     images = source.of_classes(classes, parameters.images_per_class)
     batches = _Batches(source, images, parameters)
-    rows = source.sample(parameters.n_mean_images, seed, "means")
-    n_classes = len(source.evaluation.class_names)
-    sites = sites_of(parameters.blocks)
-    training = source.training.batches(rows, parameters.batch_size, parameters.device)
-    statistics = activation_statistics(model, training, sites, n_classes)
-    means = {site: statistics[site].mean.float() for site in sites}
+    means = unit_means(model, source, parameters, seed)
     scores = attribution_patching(model, batches, means, n_classes)
     selected = selections(scores, parameters, n_classes, seed)
-    activations, labels = unit_activations(model, batches, sites)
-    per_class: PerClass = {}
-    named = {
-        f"{name}/{block}": {site: units[site] for site in sites if site.block == block}
-        for name, units in selected.items()
-        for block in parameters.blocks
-    }
-    for name, lost in ablation_impact(model, batches, named, means).items():
-        selection, number = name.split("/")
-        per_class["impact", selection, int(number)] = lost.cpu()
+    per_class = impacts(model, batches, selected, means, parameters.blocks)
+    activations, labels = unit_activations(model, batches, tuple(means))
     for block in parameters.blocks:
         per_class |= unit_metrics(block, activations, labels, selected, n_classes)
     numbers = patching_check(model, batches, scores, means, parameters, n_classes, seed)
-    numbers |= heads_among(selected["top"], parameters.blocks)
+    numbers |= heads_among(selected, parameters.blocks)
     if isinstance(source.evaluation, Shapes3DClasses):
         numbers |= factor_numbers(model, source, parameters, seed)
     return Measured(condition, per_class, numbers)
+
+
+def unit_means(
+    model: nn.Module, source: Material, parameters: Parameters, seed: int
+) -> dict[Site, Float[Tensor, "_ _"]]:
+    """Return what an ablated unit becomes: its mean over training images and tokens, by site."""
+    rows = source.sample(parameters.n_mean_images, seed, "means")
+    training = source.training.batches(rows, parameters.batch_size, parameters.device)
+    sites = sites_of(model, parameters.blocks)
+    statistics = activation_statistics(model, training, sites, len(source.training.class_names))
+    return {site: statistics[site].mean.float() for site in sites}
+
+
+def impacts(
+    model: nn.Module,
+    batches: Batches,
+    selected: Mapping[str, Mapping[Site, Bool[Tensor, "C _"]]],
+    means: Mapping[Site, Float[Tensor, "_ _"]],
+    blocks: Sequence[int],
+) -> PerClass:
+    """Return what each class loses by each selection, one block ablated at a time."""
+    named = {
+        f"{name}/{block}": {site: chosen for site, chosen in units.items() if site.block == block}
+        for name, units in selected.items()
+        for block in blocks
+    }
+    found: PerClass = {}
+    for place, lost in ablation_impact(model, batches, named, means).items():
+        selection, block = place.split("/")
+        found["impact", selection, int(block)] = lost.cpu()
+    return found
 
 
 def unit_metrics(
@@ -241,18 +264,22 @@ def patching_check(
         measured = true_patching(model, batches, site, means[site], units, n_classes)
         predicted = scores[site][:, units.to(scores[site].device)]
         there = ~(measured.isnan() | predicted.isnan())
-        pairs = (predicted[there].cpu().numpy(), measured[there].cpu().numpy())
-        found[f"patching_rank_correlation/{block}"] = float(spearmanr(*pairs)[0])
+        correlation = rank_correlation(predicted[there][None], measured[there][None])
+        found[f"patching_rank_correlation/{block}"] = float(correlation)
     return found
 
 
-def heads_among(top: Mapping[Site, Bool[Tensor, "C _"]], blocks: Sequence[int]) -> dict[str, float]:
-    """Return the share of heads among the selected units of each block."""
+def heads_among(
+    selected: Mapping[str, Mapping[Site, Bool[Tensor, "C _"]]], blocks: Sequence[int]
+) -> dict[str, float]:
+    """Return the share of heads among the top units of each block, and among all its units."""
     found = {}
-    for block in blocks:
-        heads = int(top[AttentionHeads(block=block)].sum())
-        total = sum(int(units.sum()) for site, units in top.items() if site.block == block)
-        found[f"heads_among_top/{block}"] = heads / total if total else math.nan
+    for name in ("top", "all"):
+        for block in blocks:
+            units = {site: chosen for site, chosen in selected[name].items() if site.block == block}
+            heads = int(units[AttentionHeads(block=block)].sum())
+            total = sum(int(chosen.sum()) for chosen in units.values())
+            found[f"heads_among_{name}/{block}"] = heads / total if total else math.nan
     return found
 
 
@@ -260,40 +287,70 @@ def factor_numbers(
     model: nn.Module, source: Material, parameters: Parameters, seed: int
 ) -> dict[str, float]:
     """Return what the MLP units know of the factors, and the same of shuffled factors."""
+    numbers = {}
+    for suffix, control in (("", None), ("_shuffled", generator_for(seed, "factors"))):
+        for (reading, block), known in known_factors(model, source, parameters, control).items():
+            place = f"{suffix}/{reading}/{block}"
+            numbers[f"factor_best{place}"] = float(known.best.mean())
+            numbers[f"factor_gap{place}"] = float(known.gap.mean())
+            numbers[f"one_factor_units{place}"] = float(of_one_factor(known).double().mean())
+            means = known.normalised.mean(dim=0).tolist()
+            for factor, mean in zip(FACTOR_NAMES, means, strict=True):
+                numbers[f"information_{factor}{place}"] = mean
+    return numbers
+
+
+def known_factors(
+    model: nn.Module,
+    source: Material,
+    parameters: Parameters,
+    control: torch.Generator | None = None,
+) -> dict[Place, FactorInformation]:
+    """Return what every MLP unit knows of every factor, on the first held-out images.
+
+    With a generator, of factors shuffled among the images by it.
+    """
     images = source.evaluation
     assert isinstance(images, Shapes3DClasses)
     rows = source.heldout[: parameters.n_evaluation]
     sites = tuple(MlpUnits(block=block) for block in parameters.blocks)
-    found, _ = unit_activations(model, _Batches(source, rows, parameters), sites)
+    activations, _ = unit_activations(model, _Batches(source, rows, parameters), sites)
     factors = images.factor_classes(rows)
-    numbers = {}
-    for site in sites:
-        for reading in READINGS:
-            values = getattr(found[site], reading).cpu()
-            for suffix, known in (
-                ("", factors),
-                ("_shuffled", shuffled(factors, generator_for(seed, "factors"))),
-            ):
-                information = factor_information(values, known)
-                best = information.normalised.topk(2, dim=1).values
-                alone = (best[:, 0] >= SPECIALISED_SHARE) & (
-                    best[:, 0] >= SPECIALISED_RATIO * best[:, 1]
-                )
-                place = f"{reading}/{site.block}"
-                numbers[f"factor_best{suffix}/{place}"] = float(information.best.mean())
-                numbers[f"factor_gap{suffix}/{place}"] = float(information.gap.mean())
-                numbers[f"one_factor_units{suffix}/{place}"] = float(alone.double().mean())
-                if not suffix:
-                    for number, factor in enumerate(FACTOR_NAMES):
-                        mean = float(information.normalised[:, number].mean())
-                        numbers[f"information_{factor}/{place}"] = mean
-    return numbers
+    if control is not None:
+        factors = shuffled(factors, control)
+    return {
+        (reading, site.block): factor_information(getattr(found, reading).cpu(), factors)
+        for site, found in activations.items()
+        for reading in READINGS
+    }
+
+
+def of_one_factor(known: FactorInformation) -> Bool[Tensor, " U"]:
+    """Return which units speak of one factor."""
+    best, second = known.normalised.topk(2, dim=1).values.unbind(dim=1)
+    return (best >= SPECIALISED_SHARE) & (best >= SPECIALISED_RATIO * second)
+
+
+def factor_tables(
+    parameters: Parameters, store: ArtifactStore | None = None
+) -> dict[Condition, dict[Place, FactorInformation]]:
+    """Return what every MLP unit of every model knows of every factor, for the first seed.
+
+    Nothing for images whose factors are not known.
+    """
+    first = replace(parameters, seeds=parameters.seeds[:1])
+    source = material(first)
+    if not isinstance(source.evaluation, Shapes3DClasses):
+        return {}
+    found = models(first, first.conditions(), store or ArtifactStore())
+    return {condition: known_factors(model, source, parameters) for condition, _, model in found}
 
 
 WORDS = {
     "patching_rank_correlation": (
         "rank correlation of attribution patching and true patching, MLP units", "1"),
     "heads_among_top": ("heads among the selected units", "fraction"),
+    "heads_among_all": ("heads among all units of the block", "fraction"),
     "factor_best": ("largest share of a factor's entropy that a unit has, mean", "fraction"),
     "factor_gap": ("largest minus second largest share, mean over units", "fraction"),
     "one_factor_units": ("units that speak of one factor", "fraction"),
@@ -310,20 +367,11 @@ def rows_of(
     """Return every row's value for one seed, by the row's id."""
     found: dict[str, NamedValue] = {}
     for one in measured:
-        found |= _mean_rows(one, seed)
-        for name, value in one.numbers.items():
-            head, _, place = name.partition("/")
-            shuffled_words = ", factors shuffled" if head.endswith("_shuffled") else ""
-            words, unit = WORDS.get(
-                head.removesuffix("_shuffled"),
-                (f"share of {head.removeprefix('information_')} that a unit has, mean", "fraction"),
-            )
-            cell = one.condition.cell() | {"place": place}
-            found[f"{name}/{one.condition.name}"] = (words + shuffled_words, cell, unit, value)
+        found |= _mean_rows(one, seed) | _number_rows(one)
     by_name = {one.condition.name: one for one in measured}
-    for one in measured:
-        if one.condition.method != DENSE:
-            for control in {DENSE, TUNED} - {one.condition.name}:
+    for control in (DENSE, TUNED):
+        for one in measured:
+            if one.condition.name not in (DENSE, control):
                 found |= _change_rows(by_name[control], one, seed)
     return found | _trend_rows(measured, seed)
 
@@ -333,14 +381,30 @@ def _mean_rows(one: Measured, seed: int) -> dict[str, NamedValue]:
     for (metric, selection, block), values in one.per_class.items():
         words, unit = METRICS[metric]
         interval = bootstrap_mean(values, seed=seed)
+        low, high = interval.low, interval.high
+        if (metric, selection) in SAME_FOR_ALL_CLASSES:
+            low, high = math.nan, math.nan
         cell = one.condition.cell() | {"selection": selection, "block": block}
         place = f"{selection}/{block}/{one.condition.name}"
         for suffix, what, value in (
             ("", "", interval.mean),
-            ("_low", ", low end over classes", interval.low),
-            ("_high", ", high end over classes", interval.high),
+            ("_low", ", low end over classes", low),
+            ("_high", ", high end over classes", high),
         ):
             found[f"{metric}{suffix}/{place}"] = (words + what, cell, unit, value)
+    return found
+
+
+def _number_rows(one: Measured) -> dict[str, NamedValue]:
+    found: dict[str, NamedValue] = {}
+    for name, value in one.numbers.items():
+        head, _, place = name.partition("/")
+        stem = head.removesuffix("_shuffled")
+        factor = stem.removeprefix("information_")
+        words, unit = WORDS.get(stem, (f"share of {factor} that a unit has, mean", "fraction"))
+        shuffled_words = ", factors shuffled" if stem != head else ""
+        cell = one.condition.cell() | {"place": place}
+        found[f"{name}/{one.condition.name}"] = (words + shuffled_words, cell, unit, value)
     return found
 
 
@@ -354,22 +418,33 @@ def _change_rows(control: Measured, one: Measured, seed: int) -> dict[str, Named
         before = control.per_class[metric, selection, block]
         scale = 1.0 if metric == "selectivity" else abs(float(before.nanmean()))
         margin = MARGINS[metric] * scale
-        test = equivalence_test(before, values, margin=margin, seed=seed)
+        low, mean, high, verdict = _change(before, values, margin, seed)
         place = f"{block}/{one.condition.name}/{against}"
         words, unit = METRICS[metric]
         cell = one.condition.cell() | {"block": block, "against": against}
         for name, what, of, value in (
-            ("change", f"change against {against}: ", unit, test.difference.mean),
-            ("change_low", f"low end (90 %) of the change against {against}: ", unit,
-             test.difference.low),
-            ("change_high", f"high end (90 %) of the change against {against}: ", unit,
-             test.difference.high),
+            ("change", f"change against {against}: ", unit, mean),
+            ("change_low", f"low end (90 %) of the change against {against}: ", unit, low),
+            ("change_high", f"high end (90 %) of the change against {against}: ", unit, high),
             ("margin", "largest change that counts as none: ", unit, margin),
-            ("equivalent", "1 equivalent, 0 undecided, -1 different: ", "verdict",
-             VERDICTS[test.verdict]),
-        ):  # fmt: skip
+            ("equivalent", "1 equivalent, 0 undecided, -1 different: ", "verdict", verdict),
+        ):
             found[f"{metric}_{name}/{place}"] = (what + words, cell, of, value)
     return found
+
+
+def _change(
+    before: Float64[Tensor, " C"], after: Float64[Tensor, " C"], margin: float, seed: int
+) -> tuple[float, float, float, float]:
+    """Return low end, mean and high end of a change, and the verdict's number.
+
+    Without a margin (a dense value of NaN or 0) there is no test: NaN, and undecided.
+    """
+    if not margin > 0:
+        return math.nan, math.nan, math.nan, VERDICTS["undecided"]
+    test = equivalence_test(before, after, margin=margin, seed=seed)
+    interval = test.difference
+    return interval.low, interval.mean, interval.high, VERDICTS[test.verdict]
 
 
 def _trend_rows(measured: Sequence[Measured], seed: int) -> dict[str, NamedValue]:
@@ -382,6 +457,8 @@ def _trend_rows(measured: Sequence[Measured], seed: int) -> dict[str, NamedValue
         return {}
     found: dict[str, NamedValue] = {}
     for metric, selection, block in alike[0].per_class:
+        if (metric, selection) in SAME_FOR_ALL_CLASSES:
+            continue
         values = torch.stack([one.per_class[metric, selection, block] for one in alike])
         test = trend_test([one.condition.sparsity for one in alike], values, seed=seed)
         cell: Cell = {"selection": selection, "block": block}
@@ -403,11 +480,6 @@ def chosen_classes(n_all: int, n_chosen: int) -> Int64[Tensor, " n"]:
     [0, 3, 6, 9]
     """
     return torch.linspace(0, n_all - 1, min(n_chosen, n_all)).round().long()
-
-
-def sites_of(blocks: Sequence[int]) -> tuple[Site, ...]:
-    """Return the MLP units and the heads of every block."""
-    return tuple(site for b in blocks for site in (MlpUnits(block=b), AttentionHeads(block=b)))
 
 
 def check_blocks(model: nn.Module, blocks: Sequence[int]) -> None:

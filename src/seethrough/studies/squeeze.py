@@ -44,6 +44,8 @@ class SqueezeParameters:
     """Units active per image in the last epoch; what the L1 coefficient is searched for."""
     l1_coefficient: float = 0.05
     """L1 coefficient after the squeeze; 0 searches the one that leaves k_end units active."""
+    path_l1_coefficient: float = 0.05
+    """The same for layers in the path, whose loss is the VAE's and has another scale."""
     epochs: int = 3
     """Passes over the training images while the squeeze lasts."""
     beta: float = 1.0
@@ -81,8 +83,9 @@ class SqueezeParameters:
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise ValueError(f"{name} is {path!r}, allowed is the published file, or nothing")
-        if not 0 <= self.l1_coefficient < float("inf"):
-            raise ValueError(f"l1_coefficient is {self.l1_coefficient}, allowed is a number from 0")
+        for name in ("l1_coefficient", "path_l1_coefficient"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed is a number from 0")
         TopK(start=self.k_start, end=self.k_end)
         for cell in self.cells():
             check_dataset(cell.dataset)
@@ -152,10 +155,14 @@ class SqueezeParameters:
     def sparsifier(self, cell: Cell) -> TopK | L1:
         """Return the cell's sparsifier."""
         if cell.sparsifier == "l1":
-            return L1(coefficient=self.l1_coefficient, schedule=cell.schedule)
+            return L1(coefficient=self.coefficient(cell), schedule=cell.schedule)
         if cell.schedule == "open":
             return TopK(start=self.k_start, end=self.k_start, schedule="constant")
         return TopK(start=self.k_start, end=self.k_end, schedule=cell.schedule)
+
+    def coefficient(self, cell: Cell) -> float:
+        """Return the L1 coefficient of a cell's place; 0 if it is to be searched."""
+        return self.path_l1_coefficient if cell.position == "in_path" else self.l1_coefficient
 
     def search(self, cell: Cell) -> SearchConfig:
         """Return the search for the coefficient of an L1 cell, on the first seed."""
@@ -185,8 +192,7 @@ def train_cells(
     """
     models = parameters.models(store or ArtifactStore())
     _train_shared(parameters, cells, models)
-    wanted = parameters.l1_coefficient == 0
-    soft = [cell for cell in cells if wanted and cell.sparsifier == "l1"]
+    soft = [cell for cell in cells if cell.sparsifier == "l1" and not parameters.coefficient(cell)]
     searches = [parameters.search(cell) for cell in soft]
     found = parallel_map(partial(l1_trials, models=models), searches, parameters.workers)
     trials = {cell: tuple(some) for cell, some in zip(soft, found, strict=True)}

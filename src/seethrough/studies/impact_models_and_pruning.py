@@ -35,6 +35,10 @@ PATTERNS = ("2:4", "4:8")
 class Parameters(ImpactParameters):
     """Parameters of the study; the defaults are the `smoke` scale."""
 
+    sparsities: tuple[float, ...] = (0.5, 0.7)
+    """Shares of the prunable weights removed, each once, above 0 and below 1."""
+    n_evaluation: int = 64
+    """Held-out images of every measurement."""
     methods: tuple[str, ...] = METHODS
     """Pruners at every sparsity, each once: wanda, magnitude, random."""
     recovered: tuple[str, ...] = ("wanda",)
@@ -71,7 +75,7 @@ class Parameters(ImpactParameters):
 
 def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
     """Return the study's rows and provenance, from the store if they are there."""
-    return stored_result("impact_pruning", parameters, store, measure)
+    return stored_result("impact_models_and_pruning", parameters, store, measure)
 
 
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:

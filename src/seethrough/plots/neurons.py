@@ -1,0 +1,318 @@
+"""Figures of neurons against sparsity: four metrics, their changes, and what units know of factors.
+
+Curves run over the models that took the recovery's steps, the dense one among them at sparsity 0.
+The diamond at 0 is the dense model as released. Rows are found by the conditions in their cells, so
+any blocks and sparsities will do.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seethrough.data.shapes3d_classes import CLASS_FACTORS
+from seethrough.data.shapes3d_factors import FACTOR_NAMES
+from seethrough.neurons.factor_information import FactorInformation
+from seethrough.plots.style import DEAD, new_figure, one_legend
+from seethrough.plots.tables import find_row, union
+from seethrough.plots.unit_maps import as_png
+from seethrough.results import Row, StudyResult
+from seethrough.studies.impact_models import DENSE, TUNED, Condition
+from seethrough.studies.impact_neurons import (
+    READINGS,
+    SPECIALISED_RATIO,
+    SPECIALISED_SHARE,
+    Place,
+    of_one_factor,
+)
+
+Runs = Mapping[str, StudyResult]
+METRIC_NAMES = {
+    "impact": "ablation impact",
+    "selectivity": "selectivity (AUROC)",
+    "variance": "class variance",
+    "entropy": "label entropy, nats",
+}
+"""The four metrics as figures and tables write them."""
+SELECTION_NAMES = {"top": "top units", "random": "as many at random", "all": "all units"}
+READING_NAMES = {"class_token": "class token", "patch_maximum": "largest patch"}
+_SELECTION_COLORS = {"top": "#0072B2", "random": "#E69F00", "all": "#999999"}
+_BLOCK_COLORS = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
+_FACTOR_COLORS = {
+    "floor_hue": "#56B4E9",
+    "wall_hue": "#999999",
+    "object_hue": "#D55E00",
+    "scale": "#009E73",
+    "shape": "#0072B2",
+    "orientation": "#E69F00",
+}
+_COUNTS = {
+    "factor_best": "best factor, share known",
+    "factor_gap": "best minus second",
+    "one_factor_units": "units of one factor",
+}
+_UNKNOWN = "The factors of these images are not known."
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of a result, by its part of the rows' ids."""
+
+    name: str
+    """dense, dense_tuned, wanda/0.7."""
+    sparsity: float
+    """Share of weights removed."""
+
+    @property
+    def label(self) -> str:
+        """Return the model in words."""
+        dense = {DENSE: "dense, as released", TUNED: "dense, same steps"}
+        return dense.get(self.name, f"{100 * self.sparsity:g} % removed")
+
+
+def models_of(result: StudyResult) -> list[Model]:
+    """Return the models of a run by rising sparsity, the dense ones first."""
+    conditions = [
+        Condition(method=str(cell["model"]), sparsity=float(cell["sparsity"]))
+        for cell in (row.cell for row in result.rows)
+        if "model" in cell
+    ]
+    found = {condition.name: Model(condition.name, condition.sparsity) for condition in conditions}
+    return sorted(found.values(), key=lambda model: (model.name not in (DENSE, TUNED),
+                                                     model.sparsity, model.name))  # fmt: skip
+
+
+def blocks_of(*results: StudyResult) -> list[int]:
+    """Return the blocks that any run looked at, in rising order."""
+    cells = [row.cell for result in results for row in result.rows]
+    return sorted({int(cell["block"]) for cell in cells if "block" in cell})
+
+
+def metrics_by_sparsity(runs: Runs) -> Figure:
+    """Draw the four metrics against sparsity: top units, random ones and all; a column per block.
+
+    Of several runs the first is drawn in full, with bands of 95 % over classes; of the others the
+    top units alone, as a dotted line.
+    """
+    (main, *others) = runs.items()
+    blocks = blocks_of(*runs.values())
+    figure, _ = new_figure(1, 7.0)
+    figure.clear()
+    lines = figure.subplots(len(METRIC_NAMES), len(blocks), squeeze=False, sharex=True)
+    for line, (metric, label) in zip(lines, METRIC_NAMES.items(), strict=True):
+        for axes, block in zip(line, blocks, strict=True):
+            for selection in SELECTION_NAMES:
+                _draw_selection(axes, main[1], metric, f"{selection}/{block}")
+            for name, other in others:
+                x, y = _curve(other, f"{metric}/top/{block}")
+                axes.plot(x, y, ":", color=DEAD, marker=".", label=f"top units, {name}")
+        line[0].set_ylabel(label, fontsize=8)
+    for axes, block in zip(lines[0], blocks, strict=True):
+        axes.set_title(f"block {block}")
+    _sparsity_axes(lines[-1])
+    figure.suptitle(main[0], fontsize=8)
+    one_legend(figure)
+    return figure
+
+
+def _draw_selection(axes: Axes, result: StudyResult, metric: str, place: str) -> None:
+    selection = place.split("/")[0]
+    color, label = _SELECTION_COLORS[selection], SELECTION_NAMES[selection]
+    x, y = _curve(result, f"{metric}/{place}")
+    axes.plot(x, y, marker=".", color=color, label=label)
+    low, high = (_curve(result, f"{metric}_{end}/{place}")[1] for end in ("low", "high"))
+    axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    _draw_released(axes, find_row(result, f"{metric}/{place}/{DENSE}"), color)
+
+
+def _draw_released(axes: Axes, row: Row | None, color: str) -> None:
+    if row is not None:
+        axes.plot(0, row.mean, "D", mfc="white", mec=color, ms=4.5, clip_on=False, zorder=5)
+
+
+def _curve(result: StudyResult, place: str) -> tuple[list[float], list[float]]:
+    """Return sparsities and means over seeds of the models that took the recovery's steps."""
+    rows = [
+        (model.sparsity, find_row(result, f"{place}/{model.name}"))
+        for model in models_of(result)
+        if model.name != DENSE
+    ]
+    there = [(sparsity, row.mean) for sparsity, row in rows if row is not None]
+    return [sparsity for sparsity, _ in there], [mean for _, mean in there]
+
+
+def _sparsity_axes(line: Iterable[Axes]) -> None:
+    for axes in line:
+        axes.set_xlabel("weights removed")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.set_xlim(left=-0.03)
+
+
+def changes(runs: Runs) -> Figure:
+    """Draw the change of each metric of the top units over its margin, one panel per metric.
+
+    Of several runs the first. Filled against the dense model with the same steps, open against the
+    released one; lines are 90 % intervals over classes. In the grey band a change counts as none.
+    """
+    name, result = next(iter(runs.items()))
+    places = [(block, model) for block in blocks_of(result) for model in models_of(result)
+              if model.name != DENSE]  # fmt: skip
+    figure, panels = new_figure(len(METRIC_NAMES), 1.3 + 0.19 * len(places))
+    for axes, (metric, label) in zip(panels, METRIC_NAMES.items(), strict=True):
+        axes.axvspan(-1, 1, color="#DDDDDD", label="counts as none")
+        for height, (block, model) in enumerate(places):
+            for control, shift in ((TUNED, -0.15), (DENSE, 0.15)):
+                _draw_change(
+                    axes, result, metric, f"{block}/{model.name}/{control}", height + shift
+                )
+        axes.set(ylim=(len(places) - 0.4, -0.6), yticks=[], xlabel="change / margin")
+        axes.set_xscale("symlog", linthresh=2)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_title(label, fontsize=8)
+        axes.grid(False, axis="y")
+    panels[0].set_yticks(
+        range(len(places)), [f"block {block}, {model.label}" for block, model in places], fontsize=7
+    )
+    figure.suptitle(name, fontsize=8)
+    one_legend(figure)
+    return figure
+
+
+def _draw_change(axes: Axes, result: StudyResult, metric: str, place: str, height: float) -> None:
+    margin = find_row(result, f"{metric}_margin/{place}")
+    if margin is None or not margin.mean > 0:
+        return
+    ends = [result.row(f"{metric}_change{end}/{place}").mean for end in ("_low", "", "_high")]
+    low, mean, high = (end / margin.mean for end in ends)
+    fair = place.endswith(f"/{TUNED}")
+    color, fill = ("#0072B2", "#0072B2") if fair else (DEAD, "white")
+    axes.plot([low, high], [height, height], color=color, linewidth=1.1)
+    axes.plot(mean, height, "o", color=color, mfc=fill, ms=3.5,
+              label="against dense, same steps" if fair else "against dense, as released")  # fmt: skip
+
+
+def factor_counts(runs: Runs) -> Figure:
+    """Draw what MLP units know of their best factor against sparsity; a line of panels per reading.
+
+    Of several runs the first. One colour per block; dotted: factors shuffled.
+    """
+    name, result = next(iter(runs.items()))
+    if not knows_factors(result):
+        return _note(_UNKNOWN)
+    figure, _ = new_figure(1, 4.6)
+    figure.clear()
+    lines = figure.subplots(len(READINGS), len(_COUNTS), squeeze=False, sharex=True)
+    for line, reading in zip(lines, READINGS, strict=True):
+        for axes, (count, title) in zip(line, _COUNTS.items(), strict=True):
+            for color, block in zip(_BLOCK_COLORS, blocks_of(result), strict=False):
+                _draw_with_control(
+                    axes, result, count, f"{reading}/{block}", f"block {block}", color
+                )
+            axes.set_ylim(bottom=0)
+            axes.set_title(title if reading == READINGS[0] else "")
+        line[0].set_ylabel(READING_NAMES[reading])
+    _sparsity_axes(lines[-1])
+    figure.suptitle(name, fontsize=8)
+    one_legend(figure)
+    return figure
+
+
+def information_by_factor(runs: Runs) -> Figure:
+    """Draw the mean share of each factor that an MLP unit knows, against sparsity, per block.
+
+    Of several runs the first. Dashed: factors that the classes do not depend on; dotted: shuffled.
+    """
+    name, result = next(iter(runs.items()))
+    if not knows_factors(result):
+        return _note(_UNKNOWN)
+    blocks = blocks_of(result)
+    figure, _ = new_figure(1, 4.6)
+    figure.clear()
+    lines = figure.subplots(len(READINGS), len(blocks), squeeze=False, sharex=True)
+    for line, reading in zip(lines, READINGS, strict=True):
+        for axes, block in zip(line, blocks, strict=True):
+            for factor in FACTOR_NAMES:
+                _draw_with_control(
+                    axes, result, f"information_{factor}", f"{reading}/{block}",
+                    factor.replace("_", " "), _FACTOR_COLORS[factor],
+                    "-" if factor in CLASS_FACTORS else "--",
+                )  # fmt: skip
+            axes.set_ylim(bottom=0)
+            axes.set_title(f"block {block}" if reading == READINGS[0] else "")
+        line[0].set_ylabel(f"{READING_NAMES[reading]}\nshare known", fontsize=8)
+    _sparsity_axes(lines[-1])
+    figure.suptitle(name, fontsize=8)
+    one_legend(figure)
+    return figure
+
+
+def knows_factors(result: StudyResult) -> bool:
+    """Return whether a run's images have known factors."""
+    return any(row.id.startswith("factor_gap/") for row in result.rows)
+
+
+def _draw_with_control(
+    axes: Axes, result: StudyResult, quantity: str, place: str, label: str, color: str,
+    line: str = "-",
+) -> None:  # fmt: skip
+    x, y = _curve(result, f"{quantity}/{place}")
+    axes.plot(x, y, line, marker=".", color=color, label=label)
+    _draw_released(axes, find_row(result, f"{quantity}/{place}/{DENSE}"), color)
+    x, y = _curve(result, f"{quantity}_shuffled/{place}")
+    axes.plot(x, y, ":", color=color, linewidth=1)
+
+
+def _note(words: str) -> Figure:
+    """Return a figure that holds a sentence."""
+    figure, (axes,) = new_figure(1, 1.0)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, ha="center", va="center")
+    return figure
+
+
+def unit_pictures(
+    tables: Mapping[Condition, Mapping[Place, FactorInformation]],
+) -> dict[str, bytes]:
+    """Return label -> PNG for every model: each MLP unit's best factor against its second best.
+
+    In the grey wedge a unit speaks of one factor. All pictures have the same axes. A sentence
+    alone, where factors are not known.
+    """
+    if not tables:
+        return {"none": as_png(_note(_UNKNOWN))}
+    most = max(float(known.best.max()) for found in tables.values() for known in found.values())
+    return {
+        Model(condition.name, condition.sparsity).label: as_png(_unit_picture(found, 1.05 * most))
+        for condition, found in tables.items()
+    }
+
+
+def _unit_picture(found: Mapping[Place, FactorInformation], most: float) -> Figure:
+    blocks = union(str(block) for _, block in found)
+    figure, _ = new_figure(1, 4.6)
+    figure.clear()
+    lines = figure.subplots(len(READINGS), len(blocks), squeeze=False, sharex=True, sharey=True)
+    for (reading, block), known in found.items():
+        axes = lines[READINGS.index(reading), blocks.index(str(block))]
+        _draw_units(axes, known, most)
+        share = float(of_one_factor(known).double().mean())
+        axes.set_title(f"block {block}: {100 * share:.0f} % speak of one", fontsize=8)
+        axes.set(xlim=(0, most), ylim=(0, most))
+    for line, reading in zip(lines, READINGS, strict=True):
+        line[0].set_ylabel(f"{READING_NAMES[reading]}\nsecond best factor", fontsize=8)
+    for axes in lines[-1]:
+        axes.set_xlabel("best factor, share known")
+    one_legend(figure)
+    return figure
+
+
+def _draw_units(axes: Axes, known: FactorInformation, most: float) -> None:
+    edge = np.array([SPECIALISED_SHARE, max(most, SPECIALISED_SHARE)])
+    axes.fill_between(edge, 0, edge / SPECIALISED_RATIO, color="#EEEEEE", linewidth=0)
+    best, second = known.normalised.topk(2, dim=1).values.numpy().T
+    for number, factor in enumerate(FACTOR_NAMES):
+        some: Sequence[bool] = (known.factor == number).tolist()
+        axes.plot(best[some], second[some], "o", ms=2, alpha=0.6, mec="none",
+                  color=_FACTOR_COLORS[factor], label=factor.replace("_", " "))  # fmt: skip
