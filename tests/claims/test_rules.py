@@ -219,7 +219,8 @@ def test_every_rule_says_in_words_when_it_gives_which_verdict() -> None:
         "within_two_sd", "unchanged", "direction_up", "same_order", "larger_in_all", "at_least",
         "below",
     }  # fmt: skip
-    assert set(RULES) == judged | {"none", "order_only", "refuted_by_any"}
+    others = {"none", "order_only", "refuted_by_any", "keeps", "no_trend", "equivalent", "gain"}
+    assert set(RULES) == judged | others
     assert all(rule.words.endswith(".") and "  " not in rule.words for rule in RULES.values())
     for name in judged:
         assert RULES[name].words.startswith("Reproduced when ")
@@ -316,6 +317,57 @@ def test_one_remedy_refutes_and_needs_no_spread(
     claim = replace(STABLE, rule="refuted_by_any", rows=("passing",), tolerance=None)
     outcome = judge(claim, result({"passing": (count,)}))
     assert (outcome.verdict, outcome.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("per_seed", "verdict"),
+    [((0.334,), REPRODUCED), ((0.333,), NOT_REPRODUCED), ((0.30, 0.40), REPRODUCED)],
+)
+def test_what_keeps_the_papers_number_may_keep_more(
+    result: MakeResult, per_seed: Sequence[float], verdict: str
+) -> None:
+    """0.344 minus 0.01 is 0.334."""
+    claim = replace(DEAD, rule="keeps", tolerance=0.01, direction_above=None)
+    outcome = judge(claim, result({"dead": per_seed}))
+    assert outcome.verdict == verdict
+    assert outcome.reason == f"mean {100 * sum(per_seed) / len(per_seed):.1f} %, needed 33.4 %"
+
+
+TESTS = replace(ORDER, groups=(("a", "b"),))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "trend", "equivalence"),
+    [
+        ((0.0, 0.0), (0.0, 0.0), REPRODUCED, DIRECTION),
+        ((1.0, 1.0), (1.0, 1.0), NOT_REPRODUCED, REPRODUCED),
+        ((-1.0, -1.0), (-1.0, -1.0), NOT_REPRODUCED, NOT_REPRODUCED),
+        ((1.0, 1.0), (1.0, 0.0), DIRECTION, DIRECTION),
+        ((1.0, -1.0), (0.0, 0.0), DIRECTION, NOT_REPRODUCED),
+    ],
+)
+def test_tests_of_every_row_and_seed_are_counted(
+    result: MakeResult, a: Sequence[float], b: Sequence[float], trend: str, equivalence: str
+) -> None:
+    found = result({"a": a, "b": b}, unit="verdict")
+    assert judge(replace(TESTS, rule="no_trend"), found).verdict == trend
+    outcome = judge(replace(TESTS, rule="equivalent"), found)
+    assert outcome.verdict == equivalence
+    within, beyond = (*a, *b).count(1.0), (*a, *b).count(-1.0)
+    assert outcome.reason == (
+        f"of 4 tests {within} within, {beyond} beyond, {4 - within - beyond} undecided"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "low", "verdict"),
+    [(0.02, 0.01, REPRODUCED), (0.02, 0.0, DIRECTION), (0.0, -0.01, NOT_REPRODUCED)],
+)
+def test_a_gain_is_shown_by_the_low_end(
+    result: MakeResult, change: float, low: float, verdict: str
+) -> None:
+    claim = replace(UP, rule="gain", rows=("change", "low"))
+    assert judge(claim, result({"change": (change,), "low": (low,)})).verdict == verdict
 
 
 @pytest.mark.parametrize(

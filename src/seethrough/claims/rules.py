@@ -230,6 +230,68 @@ def same_order(claim: Claim, result: StudyResult) -> Outcome:
     return Outcome(verdict=DIRECTION if same_ends else NOT_REPRODUCED, reason=reason)
 
 
+@rule(n_rows=1, needs=("value", "tolerance"), single=True)
+def keeps(claim: Claim, result: StudyResult) -> Outcome:
+    """Reproduced when our mean over seeds is at least the paper's number minus the tolerance named
+    in the claim. Otherwise not reproduced. More than the paper's number is no fault.
+    """
+    row, paper = result.row(claim.rows[0]), claim.value
+    if paper is None or paper.mean is None or claim.tolerance is None:
+        raise ClaimError(f"{claim.id}: keeps needs the paper's number and a tolerance")
+    if row.unit != paper.unit:
+        raise ClaimError(f"{claim.id}: the paper's unit is {paper.unit!r}, ours {row.unit!r}")
+    least = paper.mean - claim.tolerance
+    reason = f"mean {shown(row.mean, row.unit)}, needed {shown(least, row.unit)}"
+    return Outcome(verdict=REPRODUCED if row.mean >= least else NOT_REPRODUCED, reason=reason)
+
+
+@rule(n_rows=0, needs=("groups",), single=True)
+def no_trend(claim: Claim, result: StudyResult) -> Outcome:
+    """Each row tells, seed by seed, whether the intervals show a rise with sparsity, a fall or
+    neither. Reproduced when all show neither. Not reproduced when all rise, or all fall: a
+    consistent trend. Otherwise the direction is reproduced: no trend that is systematic.
+    """
+    values = [
+        value for group in claim.groups for row in group for value in result.row(row).per_seed
+    ]
+    up, down = values.count(1.0), values.count(-1.0)
+    reason = f"of {len(values)} tests {up} rise, {down} fall, {len(values) - up - down} neither"
+    if up == down == 0:
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    consistent = len(values) in (up, down)
+    return Outcome(verdict=NOT_REPRODUCED if consistent else DIRECTION, reason=reason)
+
+
+@rule(n_rows=0, needs=("groups",), single=True)
+def equivalent(claim: Claim, result: StudyResult) -> Outcome:
+    """Each row tells, seed by seed, whether two one-sided tests show the change to be within the
+    margin, beyond it or neither. Reproduced when all are within. Not reproduced when one is beyond.
+    Otherwise the direction is reproduced: neither a change nor its absence is shown.
+    """
+    values = [
+        value for group in claim.groups for row in group for value in result.row(row).per_seed
+    ]
+    within, beyond = values.count(1.0), values.count(-1.0)
+    undecided = len(values) - within - beyond
+    reason = f"of {len(values)} tests {within} within, {beyond} beyond, {undecided} undecided"
+    if within == len(values):
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    return Outcome(verdict=NOT_REPRODUCED if beyond else DIRECTION, reason=reason)
+
+
+@rule(n_rows=2, single=True)
+def gain(claim: Claim, result: StudyResult) -> Outcome:
+    """The first row is a change, the second the low end of its interval over images. Reproduced
+    when the low end, in the mean over seeds, is above zero; the direction when only the change is.
+    Otherwise not reproduced.
+    """
+    change, low = (result.row(row) for row in claim.rows)
+    reason = f"change {points(change.mean, change.unit)}, low end {points(low.mean, low.unit)}"
+    if low.mean > 0:
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    return Outcome(verdict=DIRECTION if change.mean > 0 else NOT_REPRODUCED, reason=reason)
+
+
 @rule(n_rows=0)
 def none(claim: Claim, result: StudyResult) -> Outcome:
     """No rule is set: the claim is listed and not tested yet."""
