@@ -326,8 +326,7 @@ def test_one_remedy_refutes_and_needs_no_spread(
 def test_what_keeps_the_papers_number_may_keep_more(
     result: MakeResult, per_seed: Sequence[float], verdict: str
 ) -> None:
-    """0.344 minus 0.01 is 0.334."""
-    claim = replace(DEAD, rule="keeps", tolerance=0.01, direction_above=None)
+    claim = replace(DEAD, rule="keeps", bound=0.334, direction_above=None)
     outcome = judge(claim, result({"dead": per_seed}))
     assert outcome.verdict == verdict
     assert outcome.reason == f"mean {100 * sum(per_seed) / len(per_seed):.1f} %, needed 33.4 %"

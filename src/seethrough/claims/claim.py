@@ -59,7 +59,7 @@ class Claim:
     tolerance: float | None = None
     """For unchanged: the largest difference that counts as no change, in the rows' unit."""
     bound: float | None = None
-    """For below: what the measured number must stay below, in the rows' unit."""
+    """For below and keeps: what the number must stay below, or reach, in the rows' unit."""
     requires: Mapping[str, float | str] = field(default_factory=dict)
     """Parameter -> least value (a number) or the very value (a text) of a run that counts."""
     note: str = ""
