@@ -1,9 +1,10 @@
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 
 from seethrough.metrics.intervals import student_interval
@@ -89,3 +90,11 @@ def tiny_vit() -> Callable[..., Any]:
         return model.eval()
 
     return make
+
+
+@pytest.fixture
+def no_shape_checks() -> Iterator[None]:
+    """Switch the tests' shape checks off, to reach the errors that users see."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,6 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import jaxtyping
 import pytest
 import torch
 
@@ -19,11 +18,3 @@ def labelled_batches() -> Callable[..., list[tuple[torch.Tensor, torch.Tensor]]]
         )
 
     return make
-
-
-@pytest.fixture
-def no_shape_checks() -> Iterator[None]:
-    """Switch the tests' shape checks off, to reach the errors that users see."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)

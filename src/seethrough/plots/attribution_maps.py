@@ -1,5 +1,6 @@
 """Pictures of attribution maps over images, one per model."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from seethrough.attribution.insertion_deletion import InsertionDeletion
 from seethrough.attribution.map_sizes import to_pixels
 from seethrough.plots.attribution import FLOOR, METHODS, model_text
 from seethrough.plots.attribution_tables import share_text
-from seethrough.plots.style import DEAD, new_figure
+from seethrough.plots.style import DEAD, new_figure, one_legend
 from seethrough.plots.unit_maps import as_png
 from seethrough.results import StudyResult
 from seethrough.studies.attribution_examples import ExampleMaps
@@ -32,7 +33,7 @@ def model_pictures(
 def model_picture(one: ExampleMaps, result: StudyResult, method: str) -> Figure:
     """Draw a row per image: the image, its map over it, and what insertion and deletion do."""
     n_rows = len(one.pictures)
-    figure, _ = new_figure(1, 0.6 + 1.75 * n_rows, 7.0)
+    figure, _ = new_figure(1, 0.8 + 1.75 * n_rows, 7.0)
     figure.clear()
     rows = figure.subplots(n_rows, 3, squeeze=False, width_ratios=[1, 1, 2.1])
     for number, (image, shaded, curves) in enumerate(rows):
@@ -43,7 +44,7 @@ def model_picture(one: ExampleMaps, result: StudyResult, method: str) -> Figure:
     rows[0, 0].set_title("image")
     rows[0, 1].set_title("relevance")
     rows[-1, 2].set_xlabel("share changed")
-    rows[0, 2].legend(loc="upper right", fontsize=6, ncols=2)
+    one_legend(figure)
     name = one.condition.name
     figure.suptitle(f"{model_text(name)}: {share_text(result, 'accuracy', name)} of images right",
                     fontsize=10)  # fmt: skip
@@ -53,7 +54,7 @@ def model_picture(one: ExampleMaps, result: StudyResult, method: str) -> Figure:
 def all_methods(examples: Sequence[ExampleMaps], number: int = 0) -> Figure:
     """Draw one image: a row per model, a column per method, each map in its own range."""
     methods = [method for method in examples[0].maps if method != FLOOR]
-    figure, _ = new_figure(1, 1.35 * len(examples) + 0.4, 7.6)
+    figure, _ = new_figure(1, 1.0 * len(examples) + 0.5, 7.0)
     figure.clear()
     rows = figure.subplots(len(examples), 1 + len(methods), squeeze=False)
     for row, one in zip(rows, examples, strict=True):
@@ -62,7 +63,7 @@ def all_methods(examples: Sequence[ExampleMaps], number: int = 0) -> Figure:
         for axes, method in zip(row[1:], methods, strict=True):
             draw_map(axes, one.pictures[number], one.maps[method][number])
     for axes, title in zip(rows[0], ["image", *(METHODS[m] for m in methods)], strict=True):
-        axes.set_title(title.replace(" ", "\n", 1), fontsize=7)
+        axes.set_title("\n".join(textwrap.wrap(title, 14)), fontsize=7)
     return figure
 
 
@@ -78,8 +79,7 @@ def alt_texts(examples: Sequence[ExampleMaps], method: str) -> list[str]:
 def draw_image(axes: Axes, picture: Float[Tensor, "3 H W"]) -> None:
     """Draw an image in [0, 1] without ticks."""
     axes.imshow(picture.permute(1, 2, 0).numpy(), vmin=0, vmax=1)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
+    _without_frame(axes)
 
 
 def draw_map(axes: Axes, picture: Float[Tensor, "3 H W"], relevance: Float[Tensor, "h w"]) -> None:
@@ -92,8 +92,7 @@ def draw_map(axes: Axes, picture: Float[Tensor, "3 H W"], relevance: Float[Tenso
     shown = to_pixels(relevance.relu()[None], size)[0]
     axes.imshow(picture.mean(dim=0).numpy(), cmap="gray", vmin=0, vmax=1)
     axes.imshow(shown.numpy(), cmap=SHADE, vmin=0, vmax=max(float(shown.max()), 1e-12), alpha=0.65)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
+    _without_frame(axes)
 
 
 def draw_curves(axes: Axes, one: ExampleMaps, method: str, number: int) -> None:
@@ -107,6 +106,12 @@ def draw_curves(axes: Axes, one: ExampleMaps, method: str, number: int) -> None:
                 axes.plot(found.fractions, values, line, lw=width, color=color, label=kind + floor)
     axes.axhline(_clean(one, method, number), color=DEAD, lw=0.6, ls=":")
     axes.set(ylim=(0, 1.02), xlim=(0, 1), yticks=np.linspace(0, 1, 3))
+
+
+def _without_frame(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.set_frame_on(False)
 
 
 def _prediction(one: ExampleMaps, number: int, method: str) -> str:

@@ -28,6 +28,8 @@ from seethrough.studies.impact_models import DENSE
 
 RULES = ("transformer", "transformer_inverse_gamma")
 """Transformer attribution with both rules for LayerScale: the methods of the paper's claim."""
+ROUNDING = 0.0001
+"""A conservation error below this is rounding in float32."""
 LIGHT = 0.3
 """Up to here the paper's gain is expected, beyond it none."""
 COLUMNS = {
@@ -95,7 +97,7 @@ def conservation_table(reference: StudyResult | None, result: StudyResult) -> Ma
     """Return the relevance lost or made by both rules for LayerScale, for every model."""
     lines = [
         [title, model_text(model), *(
-            significant_text(run, "conservation_error", f"{rule}/{model}")
+            error_text(run, f"{rule}/{model}")
             for rule in ("identity", "inverse_gamma")
         )]
         for title, run in named_runs(reference, result).items()
@@ -133,11 +135,16 @@ def share_text(run: StudyResult, quantity: str, name: str, digits: int = 0) -> s
     return f"{mean} %" if math.isnan(found.low) else f"{mean} % ({low} to {high})"
 
 
-def significant_text(run: StudyResult, quantity: str, name: str) -> str:
-    """Return a number of any size with its interval over images; a dash for no row."""
-    found = estimate(run, quantity, name)
+def error_text(run: StudyResult, name: str) -> str:
+    """Return a conservation error with its interval over images; a dash for no row.
+
+    Rounding is not told apart from zero: its digits differ from machine to machine.
+    """
+    found = estimate(run, "conservation_error", name)
     if found is None or math.isnan(found.mean):
         return DASH
+    if found.mean < ROUNDING:
+        return f"below {ROUNDING:g}"
     mean, low, high = (f"{value:.2g}" for value in found)
     return mean if math.isnan(found.low) else f"{mean} ({low} to {high})"
 
@@ -180,7 +187,7 @@ def _signed_text(rows: Sequence[Row | None], verdict: str, digits: int = 3) -> s
 
 
 def _paper_text(model: str, against: str) -> str:
-    """Return what the paper says of a sparsity; it has no dense model that was trained on."""
+    """Return what the paper says of a sparsity; it has no dense model that was trained further."""
     if against != DENSE or sparsity_of(model) == 0:
         return "not given"
     return "a slight gain" if sparsity_of(model) <= LIGHT else "no further gain"
@@ -194,7 +201,9 @@ def _place_text(place: str) -> str:
 def _on_object_text(run: StudyResult, name: str) -> str:
     share = find_row(run, f"share_on_object/{name}")
     lift = find_row(run, f"lift_on_object/{name}")
-    return DASH if share is None else f"{_percent(share)} (× {lift.mean:.2f})"
+    if share is None or lift is None:
+        return DASH
+    return f"{_percent(share)} (× {lift.mean:.2f})"
 
 
 def _percent(row: Row | None) -> str:

@@ -64,7 +64,7 @@ def cost_table(reference: StudyResult | None, result: StudyResult) -> Markdown:
                                     for run in runs.values())]
     )  # fmt: skip
     for level in rows_named(result, "full_cost"):
-        texts = [_number(run, f"full_cost/{level}", "{:,.0f} h") for run in runs.values()]
+        texts = [_number(run, f"full_cost/{level}", "{:,.1f} h") for run in runs.values()]
         lines.append([f"estimate, {level}", *texts])
     return markdown_table(["", *map(_title, runs.items())], lines)
 

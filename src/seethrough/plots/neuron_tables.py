@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 from IPython.display import Markdown
 
-from seethrough.plots.neurons import METRIC_NAMES, SELECTION_NAMES, Runs, blocks_of, models_of
+from seethrough.plots.neurons import (
+    METRIC_NAMES,
+    READING_NAMES,
+    SELECTION_NAMES,
+    Model,
+    Runs,
+    blocks_of,
+    knows_factors,
+    models_of,
+)
 from seethrough.plots.tables import (
     DASH,
     find_row,
@@ -13,7 +22,6 @@ from seethrough.plots.tables import (
     number,
     percent,
     result_seeds,
-    union,
 )
 from seethrough.results import Row, StudyResult
 from seethrough.studies.impact_models import DENSE, TUNED
@@ -59,7 +67,7 @@ def equivalence_table(runs: Runs) -> Markdown:
         header += [f"change against {control} (90 %)", "margin", "verdict"]
     lines = []
     for metric, block, name, result in _places(runs):
-        model = min(models_of(result), key=lambda model: abs(model.sparsity - HEADLINE))
+        model = headline(result)
         line = [METRIC_NAMES[metric], str(block), name, f"{100 * model.sparsity:g} %"]
         for control in (TUNED, DENSE):
             line += _change(result, metric, f"{block}/{model.name}/{control}")
@@ -144,43 +152,66 @@ def sanity_table(runs: Runs) -> Markdown:
     models = {m.name: m for result in runs.values() for m in models_of(result)}
     columns = sorted(models.values(), key=lambda m: (m.name not in (DENSE, TUNED), m.sparsity))
     quantities = (
-        ("patching_rank_correlation", "rank correlation with true patching"),
-        ("heads_among_top", "heads among the top units"),
-        ("heads_among_all", "heads among all units"),
+        ("patching_rank_correlation", "rank correlation with true patching", _two),
+        ("heads_among_top", "heads among the top units", _percent),
+        ("heads_among_all", "heads among all units", _percent),
     )
     lines = []
-    for quantity, words in quantities:
+    for quantity, words, write in quantities:
         for block in blocks_of(*runs.values()):
             for name, result in runs.items():
                 rows = [find_row(result, f"{quantity}/{block}/{m.name}") for m in columns]
                 if any(rows):
-                    write = number if quantity.startswith("patching") else percent
-                    cells = [write(row, 2) if write is number else write(row, 1) for row in rows]
-                    lines.append([words, str(block), name, *cells])
+                    lines.append([words, str(block), name, *map(write, rows)])
     return markdown_table(["", "block", "run", *(m.label for m in columns)], lines)
 
 
 def factor_table(runs: Runs) -> Markdown:
-    """Return how many units speak of one factor and how far the best is ahead, beside controls."""
-    header = ["block", "run", "model"]
-    for reading in ("class token", "largest patch"):
-        header += [f"{reading}: units of one factor", "shuffled", "best minus second", "shuffled"]
+    """Return units of one factor and the gap, dense with the same steps and at the headline.
+
+    Beside each the same of shuffled factors, at the headline's model. Runs without known factors
+    have no lines.
+    """
+    header = ["reading", "block", "run"]
+    for words in ("units of one factor", "best minus second"):
+        header += [f"{words}, dense, same steps", f"about {100 * HEADLINE:g} % removed", "shuffled"]
     lines = []
-    for block in blocks_of(*runs.values()):
-        for name, result in runs.items():
-            for model in models_of(result):
-                cells = [
-                    write(find_row(result, f"{quantity}{suffix}/{reading}/{block}/{model.name}"))
-                    for reading in ("class_token", "patch_maximum")
-                    for quantity, write in (("one_factor_units", percent), ("factor_gap", _three))
-                    for suffix in ("", "_shuffled")
-                ]
-                lines.append([str(block), name, model.label, *cells])
+    for reading, words in READING_NAMES.items():
+        for block in blocks_of(*runs.values()):
+            for name, result in runs.items():
+                if block in blocks_of(result) and knows_factors(result):
+                    lines.append([words, str(block), name, *_factors(result, f"{reading}/{block}")])
     return markdown_table(header, lines)
+
+
+def _factors(result: StudyResult, place: str) -> list[str]:
+    sparse = headline(result).name
+    cells = []
+    for quantity, write in (("one_factor_units", _percent), ("factor_gap", _three)):
+        for name, model in (
+            (quantity, TUNED),
+            (quantity, sparse),
+            (f"{quantity}_shuffled", sparse),
+        ):
+            cells.append(write(find_row(result, f"{name}/{place}/{model}")))
+    return cells
+
+
+def headline(result: StudyResult) -> Model:
+    """Return the model nearest to the headline sparsity."""
+    return min(models_of(result), key=lambda model: abs(model.sparsity - HEADLINE))
+
+
+def _two(row: Row | None) -> str:
+    return number(row, 2)
 
 
 def _three(row: Row | None) -> str:
     return number(row, 3)
+
+
+def _percent(row: Row | None) -> str:
+    return percent(row, 1)
 
 
 def margins_table() -> Markdown:

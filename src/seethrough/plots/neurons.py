@@ -5,7 +5,7 @@ The diamond at 0 is the dense model as released. Rows are found by the condition
 any blocks and sparsities will do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +94,8 @@ def metrics_by_sparsity(runs: Runs) -> Figure:
     """Draw the four metrics against sparsity: top units, random ones and all; a column per block.
 
     Of several runs the first is drawn in full, with bands of 95 % over classes; of the others the
-    top units alone, as a dotted line.
+    top units alone, as a dotted line; their entropy only over as many classes, since the number of
+    classes sets its level.
     """
     (main, *others) = runs.items()
     blocks = blocks_of(*runs.values())
@@ -106,15 +107,22 @@ def metrics_by_sparsity(runs: Runs) -> Figure:
             for selection in SELECTION_NAMES:
                 _draw_selection(axes, main[1], metric, f"{selection}/{block}")
             for name, other in others:
+                if metric == "entropy" and _n_classes(other) != _n_classes(main[1]):
+                    continue
                 x, y = _curve(other, f"{metric}/top/{block}")
                 axes.plot(x, y, ":", color=DEAD, marker=".", label=f"top units, {name}")
         line[0].set_ylabel(label, fontsize=8)
     for axes, block in zip(lines[0], blocks, strict=True):
         axes.set_title(f"block {block}")
     _sparsity_axes(lines[-1])
+    _key(lines[0, 0])
     figure.suptitle(main[0], fontsize=8)
     one_legend(figure)
     return figure
+
+
+def _n_classes(result: StudyResult) -> object:
+    return result.provenance.parameters.get("n_classes")
 
 
 def _draw_selection(axes: Axes, result: StudyResult, metric: str, place: str) -> None:
@@ -130,6 +138,13 @@ def _draw_selection(axes: Axes, result: StudyResult, metric: str, place: str) ->
 def _draw_released(axes: Axes, row: Row | None, color: str) -> None:
     if row is not None:
         axes.plot(0, row.mean, "D", mfc="white", mec=color, ms=4.5, clip_on=False, zorder=5)
+
+
+def _key(axes: Axes, dotted: str = "") -> None:
+    """Put what marks and dotted lines of any colour mean into the legend, in black."""
+    axes.plot([], [], "D", mfc="white", mec=DEAD, ms=4.5, label="dense, as released")
+    if dotted:
+        axes.plot([], [], ":", color=DEAD, linewidth=1, label=dotted)
 
 
 def _curve(result: StudyResult, place: str) -> tuple[list[float], list[float]]:
@@ -169,6 +184,7 @@ def changes(runs: Runs) -> Figure:
                 )
         axes.set(ylim=(len(places) - 0.4, -0.6), yticks=[], xlabel="change / margin")
         axes.set_xscale("symlog", linthresh=2)
+        axes.set_xlim(*(sign * max(3.0, *map(abs, axes.get_xlim())) for sign in (-1.1, 1.1)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_title(label, fontsize=8)
         axes.grid(False, axis="y")
@@ -189,8 +205,8 @@ def _draw_change(axes: Axes, result: StudyResult, metric: str, place: str, heigh
     fair = place.endswith(f"/{TUNED}")
     color, fill = ("#0072B2", "#0072B2") if fair else (DEAD, "white")
     axes.plot([low, high], [height, height], color=color, linewidth=1.1)
-    axes.plot(mean, height, "o", color=color, mfc=fill, ms=3.5,
-              label="against dense, same steps" if fair else "against dense, as released")  # fmt: skip
+    label = f"against dense, {'same steps' if fair else 'as released'}"
+    axes.plot(mean, height, "o", color=color, mfc=fill, ms=3.5, label=label)
 
 
 def factor_counts(runs: Runs) -> Figure:
@@ -211,9 +227,11 @@ def factor_counts(runs: Runs) -> Figure:
                     axes, result, count, f"{reading}/{block}", f"block {block}", color
                 )
             axes.set_ylim(bottom=0)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
             axes.set_title(title if reading == READINGS[0] else "")
         line[0].set_ylabel(READING_NAMES[reading])
     _sparsity_axes(lines[-1])
+    _key(lines[0, 0], "factors shuffled")
     figure.suptitle(name, fontsize=8)
     one_legend(figure)
     return figure
@@ -243,6 +261,7 @@ def information_by_factor(runs: Runs) -> Figure:
             axes.set_title(f"block {block}" if reading == READINGS[0] else "")
         line[0].set_ylabel(f"{READING_NAMES[reading]}\nshare known", fontsize=8)
     _sparsity_axes(lines[-1])
+    _key(lines[0, 0], "factors shuffled")
     figure.suptitle(name, fontsize=8)
     one_legend(figure)
     return figure
@@ -313,6 +332,7 @@ def _draw_units(axes: Axes, known: FactorInformation, most: float) -> None:
     axes.fill_between(edge, 0, edge / SPECIALISED_RATIO, color="#EEEEEE", linewidth=0)
     best, second = known.normalised.topk(2, dim=1).values.numpy().T
     for number, factor in enumerate(FACTOR_NAMES):
-        some: Sequence[bool] = (known.factor == number).tolist()
-        axes.plot(best[some], second[some], "o", ms=2, alpha=0.6, mec="none",
-                  color=_FACTOR_COLORS[factor], label=factor.replace("_", " "))  # fmt: skip
+        some, color = (known.factor == number).numpy(), _FACTOR_COLORS[factor]
+        axes.plot(best[some], second[some], "o", ms=2, alpha=0.6, mec="none", color=color)
+        # The legend has larger marks than the cloud.
+        axes.plot([], [], "o", ms=5, color=color, label=factor.replace("_", " "))

@@ -168,5 +168,5 @@ def _memory(device: str) -> int:
     return largest if sys.platform == "darwin" else 1024 * largest
 
 
-def _row(name: str, quantity: str, unit: str, value: float) -> Row:
+def _row(name: str, quantity: str, unit: str, value: int | float) -> Row:
     return Row(name, quantity, {}, unit, (float(value),))

@@ -13,6 +13,8 @@ import copy
 import functools
 import hashlib
 import json
+import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -69,7 +71,7 @@ class ImpactParameters:
     """A folder of class folders for calibration and recovery; empty: one half of `data`."""
     resize: bool = True
     """Whether pictures are resized as the weights want; else their centre is cut out as it is."""
-    sparsities: tuple[float, ...] = (0.7,)
+    sparsities: tuple[float, ...] = (0.5, 0.7)
     """Shares of the prunable weights removed, each once, above 0 and below 1."""
     group: str = "row"
     """Weights that compete: row (of one output) or layer."""
@@ -87,7 +89,7 @@ class ImpactParameters:
     """Images per step, and per pass of a measurement."""
     precision: str = "bfloat16"
     """float32, or bfloat16 for the matrix products of the recovery."""
-    n_evaluation: int = 128
+    n_evaluation: int = 64
     """Held-out images of every measurement."""
     seeds: tuple[int, ...] = (0,)
     """One calibration sample and one recovery per seed."""
@@ -111,7 +113,7 @@ class ImpactParameters:
                 raise ValueError(f"sparsities has {sparsity}, allowed is above 0 and below 1")
         self._check_source()
         self.recovery(0)
-        self.pruning(Condition(method="wanda", sparsity=self.sparsities[0]), 0)
+        self.pruning(Condition(method="wanda", sparsity=self.sparsities[0]), min(self.seeds))
 
     def _check_source(self) -> None:
         """Refuse a model without images, and images for a model that has its own."""
@@ -133,7 +135,8 @@ class ImpactParameters:
         """Raise ValueError unless every file that the parameters name is there."""
         for name in ("weights", "data", "pictures", "train_data"):
             path = getattr(self, name)
-            if path and path not in (RANDOM, PRETRAINED) and not Path(path).exists():
+            named = name == "weights" and path in (RANDOM, PRETRAINED)
+            if path and not named and not Path(path).exists():
                 raise ValueError(f"{name} is {path!r}, allowed is a path that exists")
 
     def conditions(self) -> list["Condition"]:
@@ -345,7 +348,7 @@ def seconds_of(
     }
     build = builder(parameters)
     kept = packaged_models()
-    return sum(
+    return math.fsum(
         stored_seconds(store.get(config, build))
         for config in configs
         if canonical_json(config) not in kept
@@ -410,17 +413,30 @@ def weights_digest(model: str, weights: str) -> str:
     return weights if weights in (RANDOM, PRETRAINED) else _file_digest(Path(weights))
 
 
+@functools.cache
 def data_digest(data: str, pictures: str, train_data: str, resize: bool) -> str:
-    """Return what tells one set of pictures from another: a SHA-256 of names and sizes."""
+    """Return what tells one set of pictures from another: a SHA-256.
+
+    Pictures count with their paths below the folder, which name the class, and their sizes; a CSV
+    of labels counts with its content.
+    """
     if not data:
         return ""
-    digest = hashlib.sha256(str(resize).encode())
-    for root in (data, pictures, train_data):
-        for path in sorted(Path(root).rglob("*")) if root and Path(root).is_dir() else [root]:
-            place = Path(path)
-            if root and place.is_file():
-                digest.update(f"{place.name}:{place.stat().st_size};".encode())
-    return digest.hexdigest()
+    labels = ""
+    if Path(data).is_file():
+        labels = hashlib.sha256(Path(data).read_bytes()).hexdigest()
+        data = pictures or str(Path(data).parent)
+    parts = [str(resize), labels, *_sizes(data), "", *_sizes(train_data)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sizes(root: str) -> list[str]:
+    """Return path and size of every file below a folder, or the size of a tar."""
+    if Path(root).is_file():
+        return [str(Path(root).stat().st_size)]
+    found = [Path(at) / name for at, _, names in os.walk(root, followlinks=True) for name in names]
+    files = [path for path in found if path.is_file()]
+    return sorted(f"{path.relative_to(root).as_posix()}:{path.stat().st_size}" for path in files)
 
 
 @functools.cache
@@ -458,6 +474,11 @@ def _from_files(parameters: ImpactParameters) -> Material:
     order = torch.randperm(len(images), generator=generator_for(0, "halves"))
     if parameters.train_data:
         training = _pictures(parameters.train_data, "", classifier, parameters.resize)
+        if isinstance(images, ImageFolder) and training.class_names != images.class_names:
+            raise ValueError(
+                f"train_data has {len(training.class_names)} class folders and data "
+                f"{len(images.class_names)}, allowed are the same names in both"
+            )
         return Material(classifier, training, torch.arange(len(training)), images, order)
     half = len(order) // 2
     return Material(classifier, images, order[:half], images, order[half:])
@@ -471,4 +492,10 @@ def _pictures(data: str, pictures: str, classifier: Classifier, resize: bool) ->
         place = pictures or str(Path(data).parent)
         return ImageCsv(data, place, classifier.n_classes, preprocessing)
     index = imagenet_class_index() if classifier.n_classes == N_IMAGENET else None
-    return ImageFolder(data, preprocessing, index)
+    found = ImageFolder(data, preprocessing, index)
+    if len(found.class_names) > classifier.n_classes:
+        raise ValueError(
+            f"{data} has {len(found.class_names)} class folders, allowed is at most "
+            f"{classifier.n_classes}: the classes of {classifier.name}"
+        )
+    return found

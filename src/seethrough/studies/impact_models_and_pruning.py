@@ -35,10 +35,6 @@ PATTERNS = ("2:4", "4:8")
 class Parameters(ImpactParameters):
     """Parameters of the study; the defaults are the `smoke` scale."""
 
-    sparsities: tuple[float, ...] = (0.5, 0.7)
-    """Shares of the prunable weights removed, each once, above 0 and below 1."""
-    n_evaluation: int = 64
-    """Held-out images of every measurement."""
     methods: tuple[str, ...] = METHODS
     """Pruners at every sparsity, each once: wanda, magnitude, random."""
     recovered: tuple[str, ...] = ("wanda",)

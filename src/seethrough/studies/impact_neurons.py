@@ -287,9 +287,11 @@ def factor_numbers(
     model: nn.Module, source: Material, parameters: Parameters, seed: int
 ) -> dict[str, float]:
     """Return what the MLP units know of the factors, and the same of shuffled factors."""
+    activations, factors = factor_material(model, source, parameters)
+    control = shuffled(factors, generator_for(seed, "factors"))
     numbers = {}
-    for suffix, control in (("", None), ("_shuffled", generator_for(seed, "factors"))):
-        for (reading, block), known in known_factors(model, source, parameters, control).items():
+    for suffix, some in (("", factors), ("_shuffled", control)):
+        for (reading, block), known in known_factors(activations, some).items():
             place = f"{suffix}/{reading}/{block}"
             numbers[f"factor_best{place}"] = float(known.best.mean())
             numbers[f"factor_gap{place}"] = float(known.gap.mean())
@@ -300,24 +302,22 @@ def factor_numbers(
     return numbers
 
 
-def known_factors(
-    model: nn.Module,
-    source: Material,
-    parameters: Parameters,
-    control: torch.Generator | None = None,
-) -> dict[Place, FactorInformation]:
-    """Return what every MLP unit knows of every factor, on the first held-out images.
-
-    With a generator, of factors shuffled among the images by it.
-    """
+def factor_material(
+    model: nn.Module, source: Material, parameters: Parameters
+) -> tuple[dict[Site, UnitActivations], Int64[Tensor, "N F"]]:
+    """Return activations of the MLP units on the first held-out images, and their factors."""
     images = source.evaluation
     assert isinstance(images, Shapes3DClasses)
     rows = source.heldout[: parameters.n_evaluation]
     sites = tuple(MlpUnits(block=block) for block in parameters.blocks)
     activations, _ = unit_activations(model, _Batches(source, rows, parameters), sites)
-    factors = images.factor_classes(rows)
-    if control is not None:
-        factors = shuffled(factors, control)
+    return activations, images.factor_classes(rows)
+
+
+def known_factors(
+    activations: Mapping[Site, UnitActivations], factors: Int64[Tensor, "N F"]
+) -> dict[Place, FactorInformation]:
+    """Return what every unit knows of every factor, by reading and block."""
     return {
         (reading, site.block): factor_information(getattr(found, reading).cpu(), factors)
         for site, found in activations.items()
@@ -343,7 +343,10 @@ def factor_tables(
     if not isinstance(source.evaluation, Shapes3DClasses):
         return {}
     found = models(first, first.conditions(), store or ArtifactStore())
-    return {condition: known_factors(model, source, parameters) for condition, _, model in found}
+    return {
+        condition: known_factors(*factor_material(model, source, parameters))
+        for condition, _, model in found
+    }
 
 
 WORDS = {
