@@ -51,7 +51,8 @@ def save_sparse_checkpoint(
     shapes = {name: list(mask.shape) for name, mask in masks.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file(stored, temporary, {"format": FORMAT, "shapes": json.dumps(shapes)})
+    # One key: safetensors writes several in a random order, and equal models give equal files.
+    save_file(stored, temporary, {FORMAT: json.dumps(shapes)})
     os.replace(temporary, path)
 
 
@@ -80,10 +81,10 @@ def read_sparse_checkpoint(
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {metadata.get('format')!r}, allowed is {FORMAT!r}")
+    if FORMAT not in metadata:
+        raise ValueError(f"{path} has metadata {sorted(metadata)}, allowed is {FORMAT!r}")
     state, masks = below(stored, "dense/"), {}
-    for name, shape in json.loads(metadata["shapes"]).items():
+    for name, shape in json.loads(metadata[FORMAT]).items():
         bits, kept = stored.get(f"mask/{name}"), stored.get(f"kept/{name}")
         if bits is None or kept is None:
             raise ValueError(f"{path} names the pruned layer {name} but does not hold it")
