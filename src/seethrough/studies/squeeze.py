@@ -194,8 +194,10 @@ def train_cells(
     _train_shared(parameters, cells, models)
     soft = [cell for cell in cells if cell.sparsifier == "l1" and not parameters.coefficient(cell)]
     searches = [parameters.search(cell) for cell in soft]
-    found = parallel_map(partial(l1_trials, models=models), searches, parameters.workers)
-    trials = {cell: tuple(some) for cell, some in zip(soft, found, strict=True)}
+    search = partial(l1_trials, models=models)
+    new = [one for one in searches if not models.store.holds(one, l1_trials)]
+    parallel_map(search, new, parameters.workers)
+    trials = {cell: tuple(search(one)) for cell, one in zip(soft, searches, strict=True)}
     configs: list[LayerConfig] = []
     for cell in cells:
         for seed in parameters.seeds:
