@@ -189,3 +189,15 @@ def test_wilson_narrows_with_images_and_widens_with_the_level() -> None:
 def test_wilson_refuses(wrong: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         wilson_interval(*wrong)
+
+
+def test_images_are_made_outside_inference_mode() -> None:
+    """A source that keeps what it drew could not write to it again."""
+
+    class Watched(Logits):
+        def images(self, index: Int64[Tensor, " N"]) -> Float[Tensor, "N 3 H W"]:
+            assert not torch.is_inference_mode_enabled()
+            return super().images(index)
+
+    watched = Watched(torch.eye(3), [0, 1, 2])
+    assert accuracy(ReadLogits(), watched, torch.arange(3)).top_1.value == 1.0

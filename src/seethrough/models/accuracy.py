@@ -68,9 +68,11 @@ def accuracy(
         raise ValueError("index is empty, allowed is at least one image")
     of_batch = []
     bar = tqdm(total=len(index), desc="accuracy", unit="image", file=sys.stderr, disable=None)
-    with _evaluating(model), torch.inference_mode(), bar:
+    with _evaluating(model), bar:
+        # Images are made outside inference mode: what their source keeps must stay of use.
         for inputs, labels in images.batches(index, batch_size, device):
-            logits = model(inputs)
+            with torch.inference_mode():
+                logits = model(inputs)
             _require_classes(logits.shape[1], images)
             of_batch.append(rank_of_class(logits, labels))
             bar.update(len(labels))
