@@ -28,6 +28,16 @@ def test_every_study_has_every_scale(profile: str) -> None:
         assert parameters.profile_of(name, parameters.build(cls, values)) == profile
 
 
+@pytest.mark.parametrize("tier", parameters.TIERS)
+def test_a_tier_has_whole_parameters_of_some_studies(tier: str) -> None:
+    loaded = parameters.load_profile(tier)
+    assert set(loaded) < set(studies.STUDIES)
+    for name, values in loaded.items():
+        cls = studies.get(name).load().Parameters
+        assert set(values) == set(parameters.plain(cls()))
+        assert parameters.profile_of(name, parameters.build(cls, values)) == tier
+
+
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_studys_own_defaults_are_the_smoke_scale(name: str) -> None:
     cls = studies.get(name).load().Parameters

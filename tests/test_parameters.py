@@ -162,7 +162,7 @@ def test_load_and_profile_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "study", "sentence"),
     [
-        ("huge", "toy", "profile is 'huge', allowed are smoke, quick, reference, paper$"),
+        ("huge", "toy", "profile is 'huge', allowed are smoke, quick, reference, paper, natural$"),
         ("quick", "toi", "profile 'quick' has no parameters for study 'toi'; it has toy$"),
         ("smoke", "toy", "params/smoke.yml is not YAML: "),
         ("paper", "toy", "params/paper.yml holds something else than names of studies"),

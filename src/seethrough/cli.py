@@ -17,7 +17,15 @@ from typer.main import get_command
 
 from seethrough import __version__, studies
 from seethrough.checkout import checkout_root
-from seethrough.parameters import ParameterError, assignments, build, load, unknown
+from seethrough.parameters import (
+    TIERS,
+    ParameterError,
+    assignments,
+    build,
+    load,
+    load_profile,
+    unknown,
+)
 from seethrough.store import ArtifactStore
 
 app = typer.Typer(
@@ -149,19 +157,23 @@ def reference(
     ] = "",
     profile: Annotated[str, typer.Option(help="Scale of the results.")] = "reference",
     out: Annotated[
-        Path | None, typer.Option(help="Folder; results/reference of the checkout by default.")
+        Path | None,
+        typer.Option(
+            help="Folder; by default results/reference of the checkout, for natural its subfolder."
+        ),
     ] = None,
 ) -> None:
     """Compute the committed results, study by study; what is stored already is used again."""
-    names = [name for name in studies.STUDIES if name.startswith(beginning)]
+    there = [name for name in studies.STUDIES if name in load_profile(profile)]
+    names = [name for name in there if name.startswith(beginning)]
     if not names:
         raise ParameterError(
-            f"no study begins with {beginning!r}, there are {', '.join(studies.STUDIES)}"
+            f"no study begins with {beginning!r}, there are {', '.join(there)} in {profile!r}"
         )
     chosen = {name: chosen_parameters(name, profile, []) for name in names}
-    from seethrough.studies.reference import FOLDER  # heavy: torch comes with it
+    from seethrough.studies.reference import folder_of  # heavy: torch comes with it
 
-    store, folder = open_store(), out or FOLDER
+    store, folder = open_store(), out or folder_of(profile if profile in TIERS else "")
     for number, (name, parameters) in enumerate(chosen.items(), 1):
         print(f"{number} of {len(names)}: {name}", file=sys.stderr)
         target = folder / f"{name}.json"

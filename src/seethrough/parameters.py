@@ -19,6 +19,9 @@ from seethrough.checkout import checkout_root
 PROFILES = ("smoke", "quick", "reference", "paper")
 """Scales, from seconds to days; each is a file in params/. `reference` is that of the committed
 results, `paper` the protocol at full scale."""
+TIERS = ("natural",)
+"""Further files in params/: committed results on other data than the package's own, for the studies
+that can take it."""
 SHARED = "."
 """Entries of a profile whose name begins so are no studies: what several studies share."""
 CUSTOM = "custom"
@@ -47,8 +50,8 @@ def load(profile: str, study: str, folder: Path | None = None) -> dict[str, Any]
 
 def load_profile(profile: str, folder: Path | None = None) -> dict[str, dict[str, Any]]:
     """Return study -> parameters of one file of params/ (see `load`)."""
-    if profile not in PROFILES:
-        raise ParameterError(f"profile is {profile!r}, allowed are {', '.join(PROFILES)}")
+    if profile not in PROFILES + TIERS:
+        raise ParameterError(f"profile is {profile!r}, allowed are {', '.join(PROFILES + TIERS)}")
     folder = folder or params_folder()
     path = folder and folder / f"{profile}.yml"
     if path is None or not path.is_file():
@@ -135,7 +138,7 @@ def plain(parameters: object) -> dict[str, Any]:
 
 def profile_of(study: str, parameters: object, folder: Path | None = None) -> str:
     """Return the profile whose file holds exactly these parameters, "custom" if none does."""
-    for profile in PROFILES:
+    for profile in PROFILES + TIERS:
         try:
             if build(type(parameters), load(profile, study, folder)) == parameters:
                 return profile

@@ -41,7 +41,7 @@ def measured(condition: Condition, areas: list[float], **others: list[float]) ->
 TINY = Parameters(
     sparsities=(0.7,), n_calibration=4, n_recovery=8, recovery_epochs=1, batch_size=8,
     n_evaluation=6, methods=("transformer", "random"), units=("pixel", "patch"),
-    n_images=2, n_steps=3, n_gradient_steps=2,
+    n_images=2, n_steps=3, n_gradient_steps=2, photographs=("coffee",),
 )  # fmt: skip
 
 
@@ -159,7 +159,8 @@ def test_a_tiny_run_has_all_its_rows(result):
                 f"conservation_error/identity/{model}",
                 f"conservation_error/inverse_gamma/{model}",
                 f"deletion_normalised_high/random/pixel/zero/{model}"} <= ids  # fmt: skip
-    assert len(result.series) == 3 * 2 * 2 * 2  # models, methods, units, kinds
+    curves = [one for one in result.series if not one.id.startswith("photograph")]
+    assert len(curves) == 3 * 2 * 2 * 2  # models, methods, units, kinds
     assert {row.n for row in result.rows} == {1}
 
 
@@ -221,6 +222,8 @@ def test_pixel_maps_are_summed_to_patches():
         ({"n_images": 7}, "n_images is 7, allowed is at most 6, n_evaluation"),
         ({"n_steps": 0}, "n_steps is 0"),
         ({"n_gradient_steps": 0}, "n_gradient_steps is 0"),
+        ({"photographs": ("lena",)}, "photographs is ('lena',), allowed are chelsea"),
+        ({"photographs": ("coffee", "coffee")}, "each once"),
         ({"start_block": -1}, "start_block is -1, allowed is at least 0"),
         ({"sparsities": (1.0,)}, "sparsities has 1.0"),
     ],
@@ -247,3 +250,14 @@ def test_what_the_model_lacks_is_refused_before_any_training(wrong, message, tmp
 def test_more_steps_than_patches_are_fine_by_pixel():
     by_pixel = replace(TINY, units=("pixel",), n_steps=65)
     study._require_fitting(by_pixel, material(by_pixel).classifier.model)
+
+
+def test_photographs_have_an_answer_and_a_map_from_every_model(result):
+    for model in ("dense", "dense_tuned", "wanda/0.7"):
+        row = result.row(f"photograph_probability/coffee/{model}")
+        assert 1 / 320 <= row.mean <= 1
+        assert row.cell["predicted"] in material(TINY).evaluation.class_names
+        curve = result.one_series(f"photograph_map/transformer/coffee/{model}")
+        assert len(curve.x) == 64
+        assert max(curve.mean) == 1
+        assert min(curve.mean) >= 0

@@ -1,13 +1,21 @@
 from pathlib import Path
 
 from seethrough.results import StudyResult
-from seethrough.studies.reference import FOLDER, reference_result
+from seethrough.studies.reference import FOLDER, folder_of, reference_result
 
 
 def test_reference_is_read_where_it_is(grid_result: StudyResult, tmp_path: Path) -> None:
     assert reference_result("collapse_grid", tmp_path) is None
     grid_result.write(tmp_path / "collapse_grid.json")
     assert reference_result("collapse_grid", tmp_path) == grid_result
+
+
+def test_a_tier_has_a_folder_of_its_own(grid_result: StudyResult, tmp_path: Path) -> None:
+    (tmp_path / "natural").mkdir()
+    grid_result.write(tmp_path / "natural" / "collapse_grid.json")
+    assert reference_result("collapse_grid", tmp_path) is None
+    assert reference_result("collapse_grid", tmp_path, tier="natural") == grid_result
+    assert folder_of("natural") == FOLDER / "natural"
 
 
 def test_committed_references_are_whole() -> None:

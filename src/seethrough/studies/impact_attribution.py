@@ -10,7 +10,7 @@ Rows hold the mean over images, one value per seed, and beside it the ends of th
 interval over images (`..._low`, `..._high`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -19,22 +19,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from seethrough.attribution.attention_rollout import attention_rollout
 from seethrough.attribution.conservation_error import conservation_error
-from seethrough.attribution.gradient_times_input import gradient_times_input
 from seethrough.attribution.insertion_deletion import (
     InsertionDeletion,
     Reference,
     Unit,
     insertion_deletion,
 )
-from seethrough.attribution.integrated_gradients import integrated_gradients
-from seethrough.attribution.map_sizes import to_patches
 from seethrough.attribution.plain_transformer import blocks_from, patch_grid
-from seethrough.attribution.random_order import random_order
-from seethrough.attribution.raw_attention import raw_attention
 from seethrough.attribution.relevance_on_object import relevance_on_object
-from seethrough.attribution.transformer_attribution import transformer_attribution
+from seethrough.data.photographs import PHOTOGRAPHS
 from seethrough.data.shapes3d_classes import Shapes3DClasses
 from seethrough.models.accuracy import Proportion, accuracy
 from seethrough.neurons.bootstrap import bootstrap_mean
@@ -42,6 +36,9 @@ from seethrough.neurons.equivalence import equivalence_test
 from seethrough.neurons.trend import trend_test
 from seethrough.results import Cell, Row, Series, StudyResult
 from seethrough.store import ArtifactStore
+from seethrough.studies import attribution_methods
+from seethrough.studies.attribution_methods import METHODS
+from seethrough.studies.attribution_photographs import explained_photographs, photograph_inputs
 from seethrough.studies.impact_models import (
     DENSE,
     TUNED,
@@ -53,19 +50,7 @@ from seethrough.studies.impact_models import (
     seconds_of,
 )
 from seethrough.studies.study_run import Findings, stored_result
-from seethrough.training.initialise import generator_for
 
-Attribution = Callable[[nn.Module, Tensor, Int64[Tensor, " B"]], Float[Tensor, "B h w"]]
-METHODS = {
-    "transformer": "transformer attribution",
-    "transformer_inverse_gamma": "transformer attribution, relevance divided by LayerScale",
-    "rollout": "attention rollout",
-    "raw_attention": "raw attention of the last block",
-    "gradient_times_input": "gradient times input",
-    "integrated_gradients": "integrated gradients",
-    "random": "random order",
-}
-"""Ways to rank the patches, in words."""
 UNITS = ("patch", "pixel")
 REFERENCES = ("zero", "blur")
 SCORES = {
@@ -103,6 +88,8 @@ class Parameters(ImpactParameters):
     """Points of integrated gradients."""
     start_block: int = 0
     """First block that transformer attribution and rollout read."""
+    photographs: tuple[str, ...] = ()
+    """Photographs of scikit-image to explain too, first seed, each once (see `PHOTOGRAPHS`)."""
 
     def __post_init__(self) -> None:
         # Explicit base: slots make a new class, which the zero-argument super() does not know.
@@ -119,6 +106,11 @@ class Parameters(ImpactParameters):
         if self.n_images > self.n_evaluation:
             raise ValueError(
                 f"n_images is {self.n_images}, allowed is at most {self.n_evaluation}, n_evaluation"
+            )
+        named = self.photographs
+        if len(set(named)) < len(named) or not set(named) <= set(PHOTOGRAPHS):
+            raise ValueError(
+                f"photographs is {named}, allowed are {', '.join(PHOTOGRAPHS)}, each once"
             )
         if self.start_block < 0:
             raise ValueError(f"start_block is {self.start_block}, allowed is at least 0")
@@ -154,16 +146,38 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     source, conditions = material(parameters), parameters.conditions()
     _require_fitting(parameters, source.classifier.model)
     found: dict[int, list[Measured]] = {seed: [] for seed in parameters.seeds}
+    shown_rows: list[Row] = []
+    shown: list[Series] = []
     for condition, seed, model in models(parameters, conditions, store):
         # The dense model too for every seed: pairs of models share the seed's random order.
         found[seed].append(measure_model(model, condition, source, parameters, seed))
+        if parameters.photographs and seed == parameters.seeds[0]:
+            rows, maps = photographs_of(model, condition, source, parameters, seed)
+            shown_rows += rows
+            shown += maps
     by_seed = [rows_of(found[seed], seed) for seed in parameters.seeds]
     rows = [
         Row(name, quantity, cell, unit, tuple(some[name][3] for some in by_seed))
         for name, (quantity, cell, unit, _) in by_seed[0].items()
     ]
+    curves = curves_of([found[seed] for seed in parameters.seeds])
     seconds = seconds_of(parameters, conditions, store)
-    return Findings(rows, curves_of([found[seed] for seed in parameters.seeds]), seconds)
+    return Findings(rows + shown_rows, curves + shown, seconds)
+
+
+def photographs_of(
+    model: nn.Module, condition: Condition, source: Material, parameters: Parameters, seed: int
+) -> tuple[list[Row], list[Series]]:
+    """Return what a model sees in the parameters' photographs (see `explained_photographs`)."""
+    return explained_photographs(
+        model,
+        condition,
+        parameters.photographs,
+        photograph_inputs(parameters.photographs, source.classifier).to(parameters.device),
+        source.evaluation.class_names,
+        parameters.methods,
+        partial(maps_of, parameters=parameters, seed=seed),
+    )
 
 
 def _require_fitting(parameters: Parameters, model: nn.Module) -> None:
@@ -257,28 +271,17 @@ def maps_of(
     parameters: Parameters,
     seed: int,
 ) -> Float[Tensor, "N h w"]:
-    """Return the maps of one method by patch, a batch at a time; pixels' maps are summed."""
-    ways: dict[str, Attribution] = {
-        "transformer": partial(transformer_attribution, start_block=parameters.start_block),
-        "transformer_inverse_gamma": partial(
-            transformer_attribution,
-            start_block=parameters.start_block,
-            layer_scale_rule="inverse_gamma",
-        ),
-        "rollout": partial(attention_rollout, start_block=parameters.start_block),
-        "raw_attention": raw_attention,
-        "gradient_times_input": gradient_times_input,
-        "integrated_gradients": partial(integrated_gradients, n_steps=parameters.n_gradient_steps),
-        "random": partial(random_order, generator=generator_for(seed, "random order")),
-    }
-    grid = patch_grid(model)
-    size = parameters.batch_size
-    parts = [
-        ways[method](model, images[first : first + size], targets[first : first + size])
-        for first in range(0, len(images), size)
-    ]
-    maps = torch.cat(parts)
-    return maps if tuple(maps.shape[1:]) == grid else to_patches(maps, grid)
+    """Return the maps of one method by patch, as the study's parameters have it."""
+    return attribution_methods.maps_of(
+        method,
+        model,
+        images,
+        targets,
+        start_block=parameters.start_block,
+        n_gradient_steps=parameters.n_gradient_steps,
+        batch_size=parameters.batch_size,
+        seed=seed,
+    )
 
 
 def areas(curves: InsertionDeletion) -> dict[str, Float[Tensor, " N"]]:
