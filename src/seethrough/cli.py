@@ -24,9 +24,9 @@ from seethrough.parameters import (
     build,
     load,
     load_profile,
-    unknown,
 )
 from seethrough.store import ArtifactStore
+from seethrough.unknown_name import unknown
 
 app = typer.Typer(
     help="Run the project's notebooks and studies.",

@@ -7,7 +7,6 @@ allowed.
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -15,6 +14,7 @@ import yaml
 
 from seethrough.canonical import field_values
 from seethrough.checkout import checkout_root
+from seethrough.unknown_name import unknown
 
 PROFILES = ("smoke", "quick", "reference", "paper")
 """Scales, from seconds to days; each is a file in params/. `reference` is that of the committed
@@ -145,14 +145,6 @@ def profile_of(study: str, parameters: object, folder: Path | None = None) -> st
         except ParameterError:
             continue
     return CUSTOM
-
-
-def unknown(name: str, allowed: Iterable[str]) -> str:
-    """Return the end of a sentence on an unknown name: the name, the nearest, what is allowed."""
-    names = sorted(allowed)
-    near = get_close_matches(name, names, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"{name!r} is unknown{hint}, allowed are {', '.join(names) or 'none'}"
 
 
 def coerce(value: object, hint: Any, name: str) -> Any:

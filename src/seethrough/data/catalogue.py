@@ -9,7 +9,7 @@ from seethrough.data.variants import (
     OneColourSprites,
     OneFloorImages,
 )
-from seethrough.parameters import unknown
+from seethrough.unknown_name import unknown
 
 Variant = Callable[[FactorDataset], FactorDataset]
 

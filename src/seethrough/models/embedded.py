@@ -19,8 +19,8 @@ from seethrough.data.preprocessing import Preprocessing
 from seethrough.data.shapes3d_classes import Shapes3DClasses, n_classes
 from seethrough.models import torchvision_compatibility  # noqa: F401
 from seethrough.models.pretrained import Classifier
-from seethrough.parameters import unknown
 from seethrough.training.initialise import derive_seed
+from seethrough.unknown_name import unknown
 
 # isort: split
 from timm.models.vision_transformer import VisionTransformer

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seethrough.data.preprocessing import Preprocessing
 from seethrough.models.plain_vit import meta_model
-from seethrough.parameters import unknown
+from seethrough.unknown_name import unknown
 
 # isort: split
 import timm

@@ -41,54 +41,60 @@ COLUMNS = {
 BLANKS = {"zero": "zero", "blur": "blurred"}
 
 
-def models_table(reference: StudyResult | None, result: StudyResult) -> Markdown:
-    """Return accuracy and clean probability of every model of both runs."""
+def models_table(
+    reference: StudyResult | None, result: StudyResult, title: str = "this run"
+) -> Markdown:
+    """Return accuracy and clean probability of the models; `title` names the second run."""
     lines = [
         [
-            title,
+            name,
             model_text(model),
             share_text(run, "accuracy", model, digits=1),
             share_text(run, "clean_probability", model, digits=1),
         ]
-        for title, run in named_runs(reference, result).items()
+        for name, run in named_runs(reference, result, title).items()
         for model in model_names(run)
     ]
     header = ["run", "model", "images right", "probability of the predicted class"]
     return markdown_table(header, lines)
 
 
-def changes_table(reference: StudyResult | None, result: StudyResult, against: str) -> Markdown:
+def changes_table(
+    reference: StudyResult | None, result: StudyResult, against: str, title: str = "this run"
+) -> Markdown:
     """Return how areas of transformer attribution change against a dense model, with verdicts.
 
     The means carry their 90 % intervals over images, those of the test of equivalence. Where a run
-    has several units and blanks, its first.
+    has several units and blanks, its first. `title` names the second run.
     """
     lines = []
-    for title, run in named_runs(reference, result).items():
+    for run_name, run in named_runs(reference, result, title).items():
         place = places_of(run)[0]
         for method in (method for method in methods_of(run) if method in RULES):
             for model in model_names(run):
                 name = f"{method}/{place}/{model}/{against}"
                 cells = [_change_text(run, score, name) for score in COLUMNS]
                 if set(cells) != {DASH}:
-                    what = [title, METHODS[method], model_text(model), _paper_text(model, against)]
-                    lines.append(what + cells)
+                    what = [METHODS[method], model_text(model), _paper_text(model, against)]
+                    lines.append([run_name, *what, *cells])
     header = ["run", "map", f"against: {model_text(against)}", "paper", *COLUMNS.values()]
     return markdown_table(header, lines or [[DASH] * len(header)])
 
 
-def trends_table(reference: StudyResult | None, result: StudyResult) -> Markdown:
+def trends_table(
+    reference: StudyResult | None, result: StudyResult, title: str = "this run"
+) -> Markdown:
     """Return the rank correlation of every area with sparsity; dashes for fewer than three levels.
 
-    Every unit and blank of both runs has its lines.
+    Every unit and blank of both runs has its lines. `title` names the second run.
     """
     lines = []
-    for title, run in named_runs(reference, result).items():
+    for name, run in named_runs(reference, result, title).items():
         for place in places_of(run):
             for method in methods_of(run):
                 cells = [_trend_text(run, score, f"{method}/{place}") for score in COLUMNS]
                 if set(cells) != {DASH}:
-                    lines.append([title, _place_text(place), METHODS[method], *cells])
+                    lines.append([name, _place_text(place), METHODS[method], *cells])
     header = ["run", "unit, blank", "map", *COLUMNS.values()]
     return markdown_table(header, lines or [[DASH] * len(header)])
 

@@ -91,10 +91,12 @@ def union(*names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name for some in names for name in some))
 
 
-def named_runs(reference: StudyResult | None, result: StudyResult) -> dict[str, StudyResult]:
+def named_runs(
+    reference: StudyResult | None, result: StudyResult, title: str = "this run"
+) -> dict[str, StudyResult]:
     """Return the runs that are there, the reference first, by the name that figures give them."""
     found = {"reference run": reference} if reference else {}
-    return found | {"this run": result}
+    return found | {title: result}
 
 
 def cell_names(reference: StudyResult | None, result: StudyResult | None, name: str) -> list[str]:

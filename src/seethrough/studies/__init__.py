@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from seethrough.parameters import ParameterError, unknown
+from seethrough.parameters import ParameterError
+from seethrough.unknown_name import unknown
 
 __all__ = ["STUDIES", "StudySpec", "get"]
 

@@ -12,7 +12,6 @@ from seethrough.autoencoders.top_k import TopK
 from seethrough.data.catalogue import NAMES
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import PathLayer
-from seethrough.parameters import unknown
 from seethrough.store import ArtifactStore
 from seethrough.studies.cells import Cell
 from seethrough.studies.l1_search import SearchConfig, l1_trials, with_coefficient
@@ -24,6 +23,7 @@ from seethrough.studies.trained_layers import (
     TrainedModels,
 )
 from seethrough.training.timing import stored_seconds
+from seethrough.unknown_name import unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
