@@ -1,6 +1,7 @@
 """Training of classifiers: step sizes, resumption to the byte, masks that hold, what is refused."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from seethrough.models.train_classifier import (
 from seethrough.pruning.prunable_layers import prunable_layers
 from seethrough.training.checkpoint import TrainingDivergedError
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import stored_seconds
 
 TRAINING = ClassifierTraining(epochs=2, batch_size=4, learning_rate=1e-2, weight_decay=0.3)
 """Ten steps over INDEX: in each epoch four batches of 4 images and one of 2."""
@@ -221,6 +223,31 @@ def test_a_resumed_run_takes_only_the_steps_that_are_missing(
     images.asked.clear()
     train_classifier(make(), images, INDEX, TRAINING, tmp_path)
     assert images.asked == INDEX[order(18, 0, 1)][4:].tolist()
+
+
+def test_seconds_of_all_parts_are_counted(
+    make: Callable[[], nn.Module], images: Patterns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that a step moves by a second; a checkpoint every 3 of the 10 steps, stopped at 9.
+
+    Steps 7 and 8 of the first part were lost and are not counted.
+    """
+    clock = [0.0]
+    take_step = module.train_step
+
+    def step_of_a_second(*arguments: Any) -> torch.Tensor:
+        clock[0] += 1
+        return take_step(*arguments)
+
+    monkeypatch.setattr(module, "STEPS_BETWEEN_CHECKPOINTS", 3)
+    monkeypatch.setattr(module, "train_step", step_of_a_second)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stop_before(monkeypatch, {9})
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(make(), images, INDEX, TRAINING, tmp_path)
+    clock[0] += 1000  # nobody waits for a stopped run
+    train_classifier(make(), images, INDEX, TRAINING, tmp_path)
+    assert stored_seconds(tmp_path) == 10
 
 
 def test_a_finished_run_is_not_trained_again(

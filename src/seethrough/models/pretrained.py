@@ -162,9 +162,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 def _random(name: str, n_classes: int | None, seed: int) -> VisionTransformer:
     head: dict[str, Any] = {} if n_classes is None else {"num_classes": n_classes}
     _require_head(name, meta_model(name, **head))
-    # timm draws from torch's own generator: it is seeded for that long, and put back.
+    # timm draws from torch's generator of the CPU: it is seeded for that long, and put back.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model: Any = timm.create_model(name, pretrained=False, **head)
     vit: VisionTransformer = model.eval()
     return vit

@@ -9,6 +9,7 @@ a run that was killed goes on from there and ends with the same bytes as one tha
 import math
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from seethrough.training.checkpoint import TrainingDivergedError, below, contigu
 from seethrough.training.checks import at_least, check_learning_rate
 from seethrough.training.device import check_device, thread_count
 from seethrough.training.initialise import generator_for
+from seethrough.training.timing import write_seconds
 
 PRECISIONS = ("float32", "bfloat16")
 STEPS_BETWEEN_CHECKPOINTS = 200
@@ -96,7 +98,8 @@ def train_classifier(
     """Train `model` in place on the images at `index`; return the loss of every step.
 
     With `masks`, weights that are not kept are exactly zero after every step. The model ends in
-    eval mode on the training's device. Checkpoints live in `workspace/checkpoint`.
+    eval mode on the training's device. Checkpoints live in `workspace/checkpoint`; the seconds of
+    all parts of an interrupted run stand in the workspace's timing file.
 
     Raises:
         ValueError: no images, or masks that do not fit the model.
@@ -104,6 +107,7 @@ def train_classifier(
     """
     if not len(index):
         raise ValueError("training needs at least one image, got none")
+    started = time.monotonic()
     keep_freed_memory()
     model.to(training.device).train()
     optimizer = make_optimizer(model, training)
@@ -111,7 +115,10 @@ def train_classifier(
     path = workspace / "checkpoint" / "classifier.safetensors"
     per_epoch, total = math.ceil(len(index) / training.batch_size), training.steps(len(index))
     losses = torch.zeros(total, dtype=torch.float64, device=training.device)
-    done = load_state(path, model, optimizer, losses) if path.exists() else 0
+    done = 0
+    if path.exists():
+        done, seconds = load_state(path, model, optimizer, losses)
+        started -= seconds
     with (
         thread_count(training.threads),
         tqdm(total=total, initial=done, desc=label, unit="step", file=sys.stderr) as bar,
@@ -131,8 +138,10 @@ def train_classifier(
                 bar.update()
                 if (step + 1) % STEPS_BETWEEN_CHECKPOINTS == 0 or step + 1 == total:
                     check_losses(losses[: step + 1], per_epoch, training.learning_rate)
-                    save_state(path, model, optimizer, losses, step + 1)
+                    seconds = time.monotonic() - started
+                    save_state(path, model, optimizer, losses, step + 1, seconds)
     model.eval()
+    write_seconds(workspace, started)
     return losses.cpu()
 
 
@@ -184,23 +193,30 @@ def order(n_images: int, seed: int, epoch: int) -> Int64[Tensor, " N"]:
 
 
 def save_state(
-    path: Path, model: nn.Module, optimizer: torch.optim.AdamW, losses: Tensor, step: int
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.AdamW,
+    losses: Tensor,
+    step: int,
+    seconds: float,
 ) -> None:
-    """Write model, moments and losses to one file by a rename."""
+    """Write model, moments and losses to one file by a rename, with the seconds spent so far."""
     state = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     for number, slots in optimizer.state_dict()["state"].items():
         state |= {f"adam/{number}/{slot}": tensor for slot, tensor in slots.items()}
     state["losses"] = losses
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file(contiguous(state), temporary, {"step": str(step)})
+    save_file(contiguous(state), temporary, {"step": str(step), "seconds": str(seconds)})
     os.replace(temporary, path)
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, losses: Tensor) -> int:
-    """Put model, moments and losses back to where `path` left them; return the steps done."""
+def load_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.AdamW, losses: Tensor
+) -> tuple[int, float]:
+    """Put model, moments and losses back to where `path` left them; return steps and seconds."""
     with safe_open(path, framework="pt") as file:
-        step = int(file.metadata()["step"])
+        metadata = file.metadata()
     state = load_file(path)
     model.load_state_dict(below(state, "model/"))
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -213,4 +229,4 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, losse
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": slots, "param_groups": groups})
     losses.copy_(state["losses"])
-    return step
+    return int(metadata["step"]), float(metadata["seconds"])

@@ -105,9 +105,14 @@ class ImpactParameters:
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name} is {values}, allowed is one or more, each once")
-        for name in ("n_calibration", "n_recovery", "n_evaluation", "workers"):
+        counts = ("n_calibration", "n_recovery", "recovery_epochs", "n_evaluation", "workers")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is at least 1")
+        if not 0 < self.recovery_rate < math.inf:
+            raise ValueError(
+                f"recovery_rate is {self.recovery_rate}, allowed is a finite number above 0"
+            )
         for sparsity in self.sparsities:
             if not 0 < sparsity < 1:
                 raise ValueError(f"sparsities has {sparsity}, allowed is above 0 and below 1")
@@ -375,8 +380,9 @@ def builder(parameters: ImpactParameters):  # type: ignore[no-untyped-def]
                 masks,
                 label=_label(config),
             )
+        else:
+            write_seconds(workspace, started)
         save_sparse_checkpoint(workspace / MODEL_FILE, model, masks, torch.float16)
-        write_seconds(workspace, started)
 
     return build
 
