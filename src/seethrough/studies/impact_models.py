@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from seethrough.canonical import canonical_json
 from seethrough.data.image_csv import ImageCsv
@@ -300,14 +301,14 @@ def models(
     """
     prepare(parameters, conditions, store)
     dense = material(parameters).classifier.model
-    for condition in conditions:
-        for seed in parameters.seeds:
-            if condition.method == DENSE:
-                yield condition, seed, dense
-            else:
-                model = copy.deepcopy(dense)
-                load_sparse_checkpoint(model_file(parameters, condition, seed, store), model)
-                yield condition, seed, model
+    pairs = [(condition, seed) for condition in conditions for seed in parameters.seeds]
+    for condition, seed in tqdm(pairs, desc="measuring", unit="model", file=sys.stderr):
+        if condition.method == DENSE:
+            yield condition, seed, dense
+        else:
+            model = copy.deepcopy(dense)
+            load_sparse_checkpoint(model_file(parameters, condition, seed, store), model)
+            yield condition, seed, model
 
 
 def prepare(
