@@ -9,11 +9,13 @@ from seethrough.book.result_files import MissingResult, near, read_result, resul
 def test_this_run_and_the_reference_lie_in_their_folders() -> None:
     root = Path("root")
     assert result_file(root, "this", "a") == root / "book" / "executed" / "results" / "a.json"
-    assert result_file(root, "reference", "a") == root / "results" / "reference" / "a.json"
+    reference = root / "results" / "reference"
+    assert result_file(root, "reference", "a") == reference / "a.json"
+    assert result_file(root, "natural", "a") == reference / "natural" / "a.json"
 
 
 def test_an_unknown_source_is_refused() -> None:
-    with pytest.raises(ValueError, match="got source 'mine', allowed this or reference"):
+    with pytest.raises(ValueError, match="got source 'mine', allowed this, reference, natural"):
         result_file(Path(), "mine", "a")
 
 

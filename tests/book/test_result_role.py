@@ -134,7 +134,7 @@ def test_role_puts_numbers_into_the_page(
         ("this:study:@profile.name", "no entry @profile.name; there is none"),
         ("this:stduy:dead/beside/500", "results/stduy.json for study 'stduy'; nearest: study"),
         ("reference:study:dead/beside/500", "no result file results/reference/study.json"),
-        ("mine:study:dead/beside/500", "got source 'mine', allowed this or reference"),
+        ("mine:study:dead/beside/500", "got source 'mine', allowed this, reference, natural"),
         ("this:study", "expected SOURCE:STUDY:ROW"),
         ("this:study:dead/beside/500:.1q", "format"),
         ("this:study:dead/beside/500.unit:.1%", "format"),

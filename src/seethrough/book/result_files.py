@@ -1,7 +1,8 @@
 """Find and read the result files that the book's pages quote.
 
 Two sources stand beside each other on every page: ``this`` is the run on the reader's machine,
-written when the notebooks were executed; ``reference`` is the committed largest run.
+written when the notebooks were executed; ``reference`` is the committed largest run. A third,
+``natural``, is the committed run on real pictures, which some studies have.
 """
 
 from difflib import get_close_matches
@@ -9,7 +10,11 @@ from pathlib import Path
 
 from seethrough.results import StudyResult
 
-RESULT_FOLDERS = {"this": "book/executed/results", "reference": "results/reference"}
+RESULT_FOLDERS = {
+    "this": "book/executed/results",
+    "reference": "results/reference",
+    "natural": "results/reference/natural",
+}
 """Source name -> folder of its result files, relative to the book's root."""
 
 
@@ -30,7 +35,7 @@ def result_file(root: Path, source: str, study: str) -> Path:
         ValueError: `source` is not one of `RESULT_FOLDERS`.
     """
     if source not in RESULT_FOLDERS:
-        raise ValueError(f"got source {source!r}, allowed {' or '.join(RESULT_FOLDERS)}")
+        raise ValueError(f"got source {source!r}, allowed {', '.join(RESULT_FOLDERS)}")
     return root / RESULT_FOLDERS[source] / f"{study}.json"
 
 
