@@ -8,7 +8,7 @@ from seethrough.plots import neuron_tables
 from seethrough.plots.tables import DASH
 from seethrough.provenance import Provenance
 from seethrough.results import Row, StudyResult
-from seethrough.studies.impact_neurons import TRENDS, VERDICTS
+from seethrough.studies.neuron_rows import TRENDS, VERDICTS
 
 NAN = float("nan")
 NNBSP = "\N{NARROW NO-BREAK SPACE}"

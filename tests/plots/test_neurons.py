@@ -12,7 +12,8 @@ from seethrough.plots.stack_slider import PNG_SIGNATURE
 from seethrough.provenance import Provenance
 from seethrough.results import Row, StudyResult
 from seethrough.studies.impact_models import Condition
-from seethrough.studies.impact_neurons import METRICS, READINGS, SELECTIONS
+from seethrough.studies.impact_neurons import READINGS
+from seethrough.studies.neuron_rows import METRICS, SELECTIONS
 
 Levels = Mapping[str, float]
 LEVELS = {"dense": 5.0, "dense_tuned": 1.0, "wanda/0.5": 2.0, "wanda/0.7": 3.0}

@@ -1,7 +1,7 @@
 """A sparse code whose rows hold different numbers of active latents, as compressed rows (CSR).
 
-Row b holds the entries row_starts[b] to row_starts[b + 1]: ascending latents, each at most once, and
-their values. Symbols: B inputs, M latents, n active entries in all.
+Row b holds the entries row_starts[b] to row_starts[b + 1]: ascending latents, each at most once,
+and their values. Symbols: B inputs, M latents, n active entries in all.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from seethrough.plots.tables import (
 )
 from seethrough.results import Row, StudyResult
 from seethrough.studies.impact_models import DENSE, TUNED
-from seethrough.studies.impact_neurons import MARGINS, METRICS, TRENDS, VERDICTS
+from seethrough.studies.neuron_rows import MARGINS, METRICS, TRENDS, VERDICTS
 
 HEADLINE = 0.7
 """Sparsity of the paper's main comparison."""
