@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from seethrough.models.embedded import MODELS, build, images_of, weights_file
 from seethrough.models.train_classifier import ClassifierTraining, train_classifier
 from seethrough.provenance import device_name, git_state
 from seethrough.training.checkpoint import contiguous
+from seethrough.training.timing import TIMING_FILE, stored_seconds
 
 TRAINING = ClassifierTraining(
     epochs=1, batch_size=64, learning_rate=1e-3, warmup=0.03, precision="bfloat16"
@@ -37,11 +37,10 @@ def train_embedded(name: str, training: ClassifierTraining, folder: Path, path: 
     `folder` keeps checkpoints until the weights are written. The file's header holds the
     provenance.
     """
-    started = time.monotonic()
     model, images = build(name, training.seed), images_of(name)
     train, heldout = split(N_HELDOUT)
     train_classifier(model, images, train[:N_TRAIN], training, folder, label=name)
-    seconds = time.monotonic() - started
+    seconds = stored_seconds(folder)
     found = accuracy(model, images, heldout, device=training.device)
     commit, dirty = git_state(PACKAGE_FOLDER)
     provenance = {
@@ -64,6 +63,7 @@ def train_embedded(name: str, training: ClassifierTraining, folder: Path, path: 
     os.replace(temporary, path)
     # The next run starts anew: its code may be another.
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    (folder / TIMING_FILE).unlink()
     return found.top_1.value
 
 
