@@ -89,20 +89,12 @@ def test_equals_scikit_learn(n, n_codes, sizes, n_bins, seed):
     assert np.abs(information.numpy() - expected).max() < 1e-9
 
 
-@pytest.mark.parametrize(("samples", "cells"), [(1, 1), (700, 1), (1, 4000), (1200, 9000)])
-def test_block_sizes_do_not_matter(monkeypatch, samples, cells):
+@pytest.mark.parametrize("cells", [1, 4000, 9000])
+def test_block_sizes_do_not_matter(monkeypatch, cells):
     codes, factors = sample(300, 7, (3, 5, 40))
     whole = mutual_information(codes, factors)
-    monkeypatch.setattr(mig, "BLOCK_SAMPLES_CPU", samples)
     monkeypatch.setattr(mig, "MAX_CELLS", cells)
     assert torch.equal(mutual_information(codes, factors), whole)
-
-
-def test_factors_counted_together_or_alone_agree(monkeypatch):
-    codes, factors = sample(2000, 4, (3, 6, 40, 32, 32))
-    together = mutual_information(codes, factors)
-    monkeypatch.setattr(mig, "MAX_JOINT_CLASSES", 1)
-    torch.testing.assert_close(mutual_information(codes, factors), together, rtol=0, atol=1e-12)
 
 
 def independent_factors() -> torch.Tensor:

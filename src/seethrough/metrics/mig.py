@@ -12,27 +12,18 @@ float64. For an overcomplete code two codes usually share a factor and the gap i
 the code is worth: read `best_normalised_information` and `shuffled_gap` beside it.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int, Int32, Int64
 from torch import Tensor
 
+from seethrough.kernels.joint_histogram import joint_histogram_of_codes
 from seethrough.metrics.equal_width_bins import EqualWidthGrid
 
 # Information below this is rounding of the sums of count logarithms and is given as 0.
 ROUNDING_NATS = 1e-12
-# Factors are counted together while their joint classes stay within this number: fewer passes
-# over the codes, against tables that still fit in the processor's cache.
-MAX_JOINT_CLASSES = 256
-# Samples binned at once. On a CPU arrays that stay in cache, and below the 32,768 elements at which
-# torch splits an operation over threads: that gains nothing at this size, and costs a hundredfold
-# when other processes keep the cores busy.
-BLOCK_SAMPLES_CPU = 32_000
-BLOCK_SAMPLES_DEVICE = 1 << 24
-# Counts held at once, 8 bytes each; also keeps cell numbers within int32.
+# Counts held at once, 8 bytes each.
 MAX_CELLS = 1 << 24
 
 
@@ -110,8 +101,7 @@ def mutual_information(
     Codes are binned by `equal_width_bins`; a constant code shares no information. Factors are
     classes from 0. The estimate is biased upward by about (bins - 1)(classes - 1) / (2 N) nats.
 
-    One pass of counting serves several factors, and no array larger than one block of codes is
-    made: about 3 reads of N M values instead of M F passes over pairs.
+    One pass of `joint_histogram_of_codes` over the codes serves all factors.
 
     Raises:
         ValueError: sample counts that differ, no samples, no codes, no factors, a negative class,
@@ -126,19 +116,17 @@ def mutual_information(
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins}")
     columns = _factor_columns(factors.to(codes.device))
-    groups = _group_factors(columns)
+    labels = torch.stack([labels for labels, _ in columns], dim=1)
+    sizes = [size for _, size in columns]
     grid = EqualWidthGrid.of(codes.T, n_bins)
     table = _count_log_count(len(codes), codes.device)
-    information = torch.empty(
-        codes.shape[1], len(columns), dtype=torch.float64, device=codes.device
-    )
-    cells_per_code = n_bins * max(group.size for group in groups)
+    parts = []
     # A loop over blocks of codes bounds the memory of the counts; one block is the common case.
-    for some in _slices(codes.shape[1], MAX_CELLS // cells_per_code):
-        counts = _pair_counts(codes[:, some], grid.rows(some), groups)
-        for group, group_counts in zip(groups, counts, strict=True):
-            information[some, group.factors] = _information(group_counts, group.sizes, table)
-    return information
+    for some in _slices(codes.shape[1], MAX_CELLS // (n_bins * sum(sizes))):
+        counts = joint_histogram_of_codes(codes[:, some], labels, grid.rows(some), sizes)
+        of_factors = [_information(of_factor, table) for of_factor in counts]
+        parts.append(torch.stack(of_factors, dim=1))
+    return torch.cat(parts)
 
 
 def normalised_information(
@@ -156,62 +144,18 @@ def normalised_information(
     return mutual_information(codes, factors, n_bins) / entropies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _FactorGroup:
-    """Factors that are counted together, as one factor whose classes are all their combinations."""
-
-    factors: list[int]
-    """Columns of the factors."""
-    sizes: list[int]
-    """Number of classes of each."""
-    labels: Int32[Tensor, " N"]
-    """Joint class of each sample, last factor fastest."""
-
-    @property
-    def size(self) -> int:
-        """Number of joint classes."""
-        return math.prod(self.sizes)
-
-
-def _pair_counts(
-    codes: Float[Tensor, "N M"], grid: EqualWidthGrid, groups: list[_FactorGroup]
-) -> list[Int64[Tensor, "M bins _"]]:
-    """Return, for each group, how often each bin of each code meets each joint class."""
-    n_bins = grid.edges.shape[1] - 1
-    parts: list[list[Tensor]] = [[] for _ in groups]
-    # A loop over blocks of codes keeps each block's arrays in cache.
-    for some in _slices(codes.shape[1], _block_samples(codes.device) // len(codes)):
-        cells = grid.rows(some).bins(codes[:, some].T)  # (block, N)
-        block = torch.arange(len(cells), dtype=torch.int32, device=codes.device)
-        cells += block[:, None] * n_bins  # code and bin in one number
-        for part, group in zip(parts, groups, strict=True):
-            pairs = torch.mul(cells, group.size).add_(group.labels)
-            n_cells = len(cells) * n_bins * group.size
-            counts = torch.bincount(pairs.view(-1), minlength=n_cells)
-            part.append(counts.view(len(cells), n_bins, group.size))
-    return [torch.cat(part) for part in parts]
-
-
 def _information(
-    counts: Int64[Tensor, "M bins joint"],
-    sizes: list[int],
-    count_log_count: Float64[Tensor, " counts"],
-) -> Float64[Tensor, "M group"]:
-    """Return I(code, factor) for each factor of a group from the group's joint counts.
+    counts: Int64[Tensor, "M bins classes"], count_log_count: Float64[Tensor, " counts"]
+) -> Float64[Tensor, " M"]:
+    """Return I(code, factor) from their joint counts.
 
     N I = sum c log c over pairs - over bins - over classes + N log N.
     """
     n = len(count_log_count) - 1
-    bin_sum = count_log_count[counts.sum(dim=2)].sum(dim=1)  # (M,)
-    by_factor = counts.view(*counts.shape[:2], *sizes)  # (M, bins, classes of each factor)
-    per_factor = []
-    for axis in range(len(sizes)):  # at most a handful of factors share a group
-        others = [2 + other for other in range(len(sizes)) if other != axis]
-        pair = by_factor.sum(dim=others) if others else counts  # (M, bins, classes)
-        pair_sum = count_log_count[pair].sum(dim=(1, 2))
-        class_sum = count_log_count[pair.sum(dim=1)].sum(dim=1)
-        per_factor.append(pair_sum - bin_sum - class_sum + count_log_count[n])
-    return _without_rounding(torch.stack(per_factor, dim=1) / n)
+    pair_sum = count_log_count[counts].sum(dim=(1, 2))
+    bin_sum = count_log_count[counts.sum(dim=2)].sum(dim=1)
+    class_sum = count_log_count[counts.sum(dim=1)].sum(dim=1)
+    return _without_rounding((pair_sum - bin_sum - class_sum + count_log_count[n]) / n)
 
 
 def _without_rounding(nats: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
@@ -243,35 +187,7 @@ def _factor_columns(factors: Int[Tensor, "N F"]) -> list[tuple[Int32[Tensor, " N
     return columns
 
 
-def _group_factors(columns: list[tuple[Int32[Tensor, " N"], int]]) -> list[_FactorGroup]:
-    """Return the factors, grouped so that each group has at most MAX_JOINT_CLASSES classes.
-
-    First fit, largest factor first; a larger factor stands alone.
-    """
-    sizes = [size for _, size in columns]
-    members: list[list[int]] = []
-    for factor in sorted(range(len(sizes)), key=lambda f: -sizes[f]):
-        for group in members:
-            if sizes[factor] * math.prod(sizes[f] for f in group) <= MAX_JOINT_CLASSES:
-                group.append(factor)
-                break
-        else:
-            members.append([factor])
-    return [_join(columns, group) for group in members]
-
-
-def _join(columns: list[tuple[Int32[Tensor, " N"], int]], factors: list[int]) -> _FactorGroup:
-    labels, _ = columns[factors[0]]
-    for factor in factors[1:]:
-        labels = labels * columns[factor][1] + columns[factor][0]
-    return _FactorGroup(factors=factors, sizes=[columns[f][1] for f in factors], labels=labels)
-
-
 def _slices(total: int, step: int) -> Iterator[slice]:
     step = max(1, step)
     for start in range(0, total, step):
         yield slice(start, min(start + step, total))
-
-
-def _block_samples(device: torch.device) -> int:
-    return BLOCK_SAMPLES_CPU if device.type == "cpu" else BLOCK_SAMPLES_DEVICE
