@@ -30,9 +30,10 @@ check: setup ## Check format, lint and types
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 
-bench: setup ## Run all benchmarks, one after the other
-	@find benchmarks -name '*.py' | sort | while read -r file; do \
-		echo "== $$file"; $(RUN) "$$file" || exit 1; done
+bench: setup ## Run all benchmarks, one after the other; results/benchmarks holds the results
+	@$(RUN) benchmarks/peers/environment.py
+	@find benchmarks -name '*.py' ! -path '*/stand_ins/*' ! -name environment.py ! -name gpu.py \
+		| sort | while read -r file; do echo "== $$file"; .venv-peers/bin/python "$$file" || exit 1; done
 
 reference: setup ## Compute results/reference: all studies, or those whose name begins with STUDY
 	@$(RUN) -m seethrough reference "$(STUDY)" --profile "$(SCALE)"

@@ -11,9 +11,7 @@ as many steps of one. Weights are those of the embedded model, images are noise 
 Run: python benchmarks/circuits/mask_step.py
 """
 
-import argparse
 import platform
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +29,8 @@ from seethrough.circuits.node_mask import node_gates
 from seethrough.circuits.site_means import MODULES
 from seethrough.circuits.train_masks import mask_step
 from seethrough.models.embedded import IMAGE_SIZE, load_embedded
+from seethrough.performance.clock import milliseconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 from seethrough.training.allocator import keep_freed_memory
 
 MODEL = "shapes3d_vit"
@@ -46,17 +46,17 @@ class Setting:
     members: Tensor
 
 
-def setting(batch_size: int) -> Setting:
-    model = load_embedded(MODEL).model
+def setting(batch_size: int, device: str) -> Setting:
+    model = load_embedded(MODEL).model.to(device)
     generator, layout = torch.Generator().manual_seed(0), node_layout(model)
     members = torch.zeros(1, model.head.out_features, dtype=torch.bool)
     members[0, list(POSITIVE)] = True
     return Setting(
         model=model.requires_grad_(False),
         layout=layout,
-        means=0.1 * torch.randn(layout.n_channels, generator=generator),
-        images=torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator),
-        members=members,
+        means=0.1 * torch.randn(layout.n_channels, generator=generator).to(device),
+        images=torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator).to(device),
+        members=members.to(device),
     )
 
 
@@ -139,50 +139,33 @@ def masked(s: Setting, gates: Tensor) -> Tensor:
 
 def assert_equal(s: Setting) -> None:
     """The three ways without masks agree, and so do the two with them."""
-    ones = torch.ones(1, s.layout.n_nodes)
+    device = s.images.device
+    ones = torch.ones(1, s.layout.n_nodes, device=device)
     with torch.no_grad():
         own = own_logits(s)
         for other in (class_token_logits(s), masked(s, ones)):
             torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
-        gates = (
-            torch.rand(s.layout.n_nodes, generator=torch.Generator().manual_seed(1)) > 0.3
-        ) * 1.0
+        drawn = torch.rand(s.layout.n_nodes, generator=torch.Generator().manual_seed(1))
+        gates = (drawn > 0.3).float().to(device)
         with hooked(s, gates):
             expected = s.model(s.images)
         torch.testing.assert_close(masked(s, gates[None]), expected, rtol=1e-4, atol=1e-4)
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def best_of(rounds: int, contestants: dict[str, Callable[[], object]]) -> dict[str, float]:
-    best = dict.fromkeys(contestants, float("inf"))
-    for work in contestants.values():
-        work()
-    for _ in range(rounds):
-        for name, work in contestants.items():
-            best[name] = min(best[name], process_seconds(work))
-    return best
-
-
-def measure(batch_size: int, rounds: int) -> None:
-    s = setting(batch_size)
+def measure(batch_size: int, rounds: int, device: str) -> list[Measurement]:
+    s = setting(batch_size, device)
     assert_equal(s)
-    training = MaskTraining()
+    training = MaskTraining(device=device)
     state = initial_state(s.layout.n_nodes, 1, 1, training)
     tau = state.tau[0].detach().clone().requires_grad_()
     optimizer = torch.optim.AdamW([tau], lr=3e-3, betas=(0.9, 0.95), weight_decay=1e-3, fused=True)
-    gates = torch.ones(1, s.layout.n_nodes)
+    gates = torch.ones(1, s.layout.n_nodes, device=device)
 
     @torch.no_grad()
     def forward() -> None:
         s.model(s.images)
 
-    found = best_of(
-        rounds,
+    found = milliseconds(
         {
             "own": lambda: own_step(s, own_logits),
             "class token": lambda: own_step(s, class_token_logits),
@@ -191,32 +174,75 @@ def measure(batch_size: int, rounds: int) -> None:
             "forward": forward,
             "masked": lambda: masked(s, gates),
         },
+        rounds,
+        device,
     )
     own, ours = found["own"], found["ours"]
     print(
-        f"| {batch_size} | {1e3 * own:.1f} | {1e3 * ours:.1f} | {ours / own:.3f} | "
+        f"| {batch_size} | {own:.1f} | {ours:.1f} | {ours / own:.3f} | "
         f"{ours / found['class token']:.3f} | {found['hooks'] / own:.3f} | "
         f"{found['masked'] / found['forward']:.3f} |"
     )
+    class_token = ours / found["class token"]
+    return [
+        measurement(
+            f"mask step, {batch_size} images",
+            rounds,
+            device,
+            ours=ours,
+            peers={"hooks on the model's modules": found["hooks"]},
+            limit=own,
+            goal_limit=1.15,
+            note=f"{class_token:.3f} x passes whose last block is for the class token alone",
+        ),
+        measurement(
+            f"forward pass with gates, {batch_size} images",
+            rounds,
+            device,
+            ours=found["masked"],
+            limit=found["forward"],
+            goal_limit=1.05,
+        ),
+    ]
 
 
-def measure_several(batch_size: int, rounds: int, n_masks: int) -> None:
-    s, kappas = setting(batch_size), tuple(2.0**n * 1e-5 for n in range(n_masks))
-    one = MaskTraining()
-    many = MaskTraining(kappas=kappas, masks_per_pass=n_masks)
+def measurement(case: str, rounds: int, device: str, **times: Any) -> Measurement:
+    return Measurement(
+        case=case,
+        shapes=f"{MODEL}, images of {IMAGE_SIZE}^2",
+        dtype="float32",
+        device=device if device == "cpu" else torch.cuda.get_device_name(),
+        threads=1,
+        rounds=rounds,
+        clock="CPU time" if device == "cpu" else "time between events, median",
+        **times,
+    )
+
+
+def measure_several(batch_size: int, rounds: int, n_masks: int, device: str) -> Measurement:
+    s, kappas = setting(batch_size, device), tuple(2.0**n * 1e-5 for n in range(n_masks))
+    one = MaskTraining(device=device)
+    many = MaskTraining(kappas=kappas, masks_per_pass=n_masks, device=device)
     alone = initial_state(s.layout.n_nodes, 1, 1, one)
     together = initial_state(s.layout.n_nodes, 1, n_masks, many)
-    found = best_of(
-        rounds,
+    found = milliseconds(
         {"alone": lambda: our_step(s, alone, one), "many": lambda: our_step(s, together, many)},
+        rounds,
+        device,
     )
     ratio = found["many"] / (n_masks * found["alone"])
-    print(f"| {n_masks} | {batch_size} | {1e3 * found['many']:.1f} | {ratio:.3f} |")
+    print(f"| {n_masks} | {batch_size} | {found['many']:.1f} | {ratio:.3f} |")
+    return measurement(
+        f"{n_masks} masks in one pass, {batch_size} images",
+        rounds,
+        device,
+        ours=found["many"],
+        peers={f"{n_masks} steps of one mask": n_masks * found["alone"]},
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of a step of mask training.")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = benchmark_parser("Benchmark of a step of mask training.", rounds=7)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--masks", type=int, default=4, help="masks in one pass")
     arguments = parser.parse_args()
@@ -231,13 +257,23 @@ def main() -> None:
         "| hooks | masked forward |"
     )
     print("|---|---|---|---|---|---|---|")
+    reported: list[Measurement] = []
     for batch_size in arguments.batch_sizes:
-        measure(batch_size, arguments.rounds)
+        reported += measure(batch_size, arguments.rounds, "cpu")
     print()
     print("| masks in one pass | images | step, ms | over as many steps of one |")
     print("|---|---|---|---|")
     for batch_size in arguments.batch_sizes:
-        measure_several(batch_size, arguments.rounds, arguments.masks)
+        reported.append(measure_several(batch_size, arguments.rounds, arguments.masks, "cpu"))
+    write_report(
+        name="mask_step",
+        what="A step of mask training",
+        command="python benchmarks/circuits/mask_step.py",
+        limit="the model's own forward pass, and for a step a backward pass of activations alone",
+        measurements=reported,
+        packages=("timm",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ elapsed time (several, or a card). Limit: a plain copy of the batch.
 Run: python benchmarks/kernels/batch_topk.py
 """
 
-import argparse
 import platform
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from seethrough.kernels.batch_topk import batch_topk
 from seethrough.kernels.row_topk import row_topk
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 Work = Callable[[], Tensor]
 """Gives the chosen values in some order, or their smallest alone."""
@@ -80,8 +80,10 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return float(begin.elapsed_time(end)) / 1e4
 
 
-def report(title: str, numbers: Tensor, selections: dict[str, Work], rounds: int) -> None:
-    """Print the shortest time of each selection, taking turns."""
+def measure(
+    title: str, numbers: Tensor, selections: dict[str, Work], k: int, rounds: int
+) -> Measurement:
+    """Print the shortest time of each selection, taking turns, and return them."""
     chosen = selections["ours"]()
     for work in selections.values():  # each runs once before it is timed
         assert_equal(work(), chosen)
@@ -95,14 +97,31 @@ def report(title: str, numbers: Tensor, selections: dict[str, Work], rounds: int
     for name, time_taken in best.items():
         ratios = f"{time_taken / best['ours']:.2f} x | {time_taken / best['copy']:.1f} x"
         print(f"| {name} | {1e3 * time_taken:.2f} | {ratios} |")
+    times = {name: 1e3 * seconds for name, seconds in best.items()}
+    card = numbers.device.type == "cuda"
+    return Measurement(
+        case=title,
+        shapes=f"B {numbers.shape[0]}, M {numbers.shape[1]}, k {k}",
+        dtype=str(numbers.dtype).removeprefix("torch."),
+        device=torch.cuda.get_device_name() if card else "cpu",
+        threads=torch.get_num_threads(),
+        rounds=rounds,
+        ours=times.pop("ours"),
+        limit=times.pop("copy"),
+        peers=times,
+        clock="time between events" if card else clock_name(),
+    )
+
+
+def clock_name() -> str:
+    return "CPU time" if torch.get_num_threads() == 1 else "elapsed time"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of BatchTopK's selection.")
+    parser = benchmark_parser("Benchmark of BatchTopK's selection.", rounds=5)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--width", type=int, default=6144)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
@@ -114,12 +133,22 @@ def main() -> None:
     )
     generator = torch.Generator().manual_seed(0)
     normal = torch.randn(arguments.rows, arguments.width, generator=generator)
+    found: list[Measurement] = []
     for dtype in (torch.float32, torch.bfloat16):
         numbers = normal.to(arguments.device, dtype)
         name = str(dtype).removeprefix("torch.")
-        selections = works(numbers, arguments.k)
-        report(f"batch, {name}", numbers, selections, arguments.rounds)
-        report(f"rows, {name}", numbers, row_works(numbers, arguments.k), arguments.rounds)
+        for kind, selections in (("batch", works), ("rows", row_works)):
+            contestants = selections(numbers, arguments.k)
+            title = f"{kind}, {name}"
+            found.append(measure(title, numbers, contestants, arguments.k, arguments.rounds))
+    write_report(
+        name="selection",
+        what="The selection of BatchTopK, and of top-k per row, alone",
+        command="python benchmarks/kernels/batch_topk.py",
+        limit="a plain copy of the batch",
+        measurements=found,
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -17,11 +17,8 @@ H200: python benchmarks/kernels/joint_histogram.py --device cuda --cases dense:1
     dense:6144:100000 sparse:6144:100000 --peer-codes 64
 """
 
-import argparse
 import math
 import platform
-import time
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
@@ -31,6 +28,8 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from seethrough.kernels.joint_histogram import joint_histogram_of_codes
 from seethrough.metrics.equal_width_bins import EqualWidthGrid
+from seethrough.performance.clock import copy_bandwidth, device_seconds, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 SIZES = (3, 6, 40, 32, 32)
 N_BINS = 20
@@ -83,31 +82,7 @@ def ours(codes: torch.Tensor, factors: torch.Tensor) -> list[torch.Tensor]:
     return list(joint_histogram_of_codes(codes, factors, grid, SIZES))
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def device_seconds(work: Callable[[], object]) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    work()
-    end.record()
-    torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1e3
-
-
-def copy_bandwidth(device: str) -> float:
-    """Return bytes read and written per second by a large copy."""
-    source = torch.ones(1 << (26 if device == "cpu" else 32), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    seconds = process_seconds if device == "cpu" else device_seconds
-    return 2 * source.nbytes / min(seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
-def measure(case: str, device: str, rounds: int, peer_codes: int, bandwidth: float) -> str:
+def measure(case: str, device: str, rounds: int, peer_codes: int, bandwidth: float) -> Measurement:
     kind, n_codes, n_samples = case.split(":")
     codes, factors = sample(kind, int(n_codes), int(n_samples))
     some = slice(0, min(peer_codes, int(n_codes)))
@@ -133,18 +108,33 @@ def measure(case: str, device: str, rounds: int, peer_codes: int, bandwidth: flo
         best = [*map(process_seconds, peers), median(device_seconds(work) for _ in range(rounds))]
     scale = int(n_codes) / (some.stop - some.start)
     pairs, bincount, own_ms = 1e3 * best[0] * scale, 1e3 * best[1] * scale, 1e3 * best[2]
-    return (
+    limit = 1e3 * codes.nbytes / bandwidth
+    print(
         f"| {kind} | {n_codes} | {n_samples} | {pairs:.0f} | {bincount:.1f} | {own_ms:.2f} | "
-        f"{pairs / own_ms:.0f} x, {bincount / own_ms:.1f} x | "
-        f"{1e3 * codes.nbytes / bandwidth:.2f} |"
+        f"{pairs / own_ms:.0f} x, {bincount / own_ms:.1f} x | {limit:.2f} |",
+        flush=True,
+    )
+    goal = {"cpu": 30.0, "cuda": 100.0}[device] if int(n_codes) >= 128 else None
+    return Measurement(
+        case=f"{kind}, {int(n_codes):,} codes",
+        shapes=f"{int(n_samples):,} samples, {N_BINS} bins, factors {', '.join(map(str, SIZES))}",
+        dtype="float32",
+        device="cpu" if device == "cpu" else torch.cuda.get_device_name(),
+        threads=1,
+        rounds=rounds,
+        ours=own_ms,
+        peers={"scikit-learn, pair by pair": pairs, "one bincount a factor": bincount},
+        limit=limit,
+        clock="CPU time" if device == "cpu" else "time between events, peers in CPU time",
+        goal_faster=goal,
+        goal_peer="scikit-learn, pair by pair",
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of joint counts.")
+    parser = benchmark_parser("Benchmark of joint counts.", rounds=5)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--cases", nargs="+", default=CASES, help="kind:codes:samples")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer-codes", type=int, default=128, help="codes that the peers treat")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -160,11 +150,18 @@ def main() -> None:
         "| codes | number | samples | per pair, ms | bincount per factor, ms | ours, ms | ratios | "
         "limit, ms |\n|---|---|---|---|---|---|---|---|"
     )
-    for case in arguments.cases:
-        print(
-            measure(case, arguments.device, arguments.rounds, arguments.peer_codes, bandwidth),
-            flush=True,
-        )
+    write_report(
+        name="joint_histogram",
+        what="Joint counts of binned codes and factors",
+        command="python benchmarks/kernels/joint_histogram.py",
+        limit="every code read once, at the bandwidth of a copy",
+        measurements=[
+            measure(case, arguments.device, arguments.rounds, arguments.peer_codes, bandwidth)
+            for case in arguments.cases
+        ],
+        packages=("scikit-learn",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ read and written once each, at the copy bandwidth measured here (rows that stay 
 Run: python benchmarks/kernels/sparse_decode.py
 """
 
-import argparse
 import platform
 import time
 import warnings
@@ -26,6 +25,7 @@ from seethrough.kernels.batch_topk import batch_topk
 from seethrough.kernels.latent_gradients import latent_gradients
 from seethrough.kernels.ragged_code import RaggedCode
 from seethrough.kernels.sparse_decode import sparse_decode
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 Work = Callable[[], Sequence[Tensor]]
 Decode = Callable[[RaggedCode, Tensor], Tensor]
@@ -133,7 +133,9 @@ def copy_bandwidth(device: str) -> float:
     return 2 * source.nbytes / fastest
 
 
-def report(title: str, works: dict[str, Work], n_bytes: float, rounds: int, device: str) -> None:
+def measure(
+    title: str, works: dict[str, Work], n_bytes: float, shapes: str, rounds: int, device: str
+) -> Measurement:
     """Print the shortest time of each, taking turns; all must give what the last gives."""
     *_, own = works.values()
     expected = own()
@@ -147,19 +149,35 @@ def report(title: str, works: dict[str, Work], n_bytes: float, rounds: int, devi
         for name, work in works.items():
             best[name] = min(best[name], seconds(work, device))
     fastest = best[list(works)[-1]]
-    print(f"\n{title}; limit {1e3 * n_bytes / copy_bandwidth(device):.1f} ms\n")
+    limit = 1e3 * n_bytes / copy_bandwidth(device)
+    print(f"\n{title}; limit {limit:.1f} ms\n")
     print("| | ms | ratio to ours |\n|---|---|---|")
     for name, time_ in best.items():
         print(f"| {name} | {1e3 * time_:.1f} | {time_ / fastest:.1f} x |")
+    *others, _ = works
+    return Measurement(
+        case=title,
+        shapes=shapes,
+        dtype="float32",
+        device="cpu" if device == "cpu" else torch.cuda.get_device_name(),
+        threads=1,
+        rounds=rounds,
+        ours=1e3 * fastest,
+        peers={name: 1e3 * best[name] for name in others if name != "two passes"},
+        limit=limit,
+        clock="CPU time" if device == "cpu" else "elapsed time",
+        note=f"two passes of ours {1e3 * best['two passes']:.1f} ms"
+        if "two passes" in best
+        else "",
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of sparse decoding.")
+    parser = benchmark_parser("Benchmark of sparse decoding.", rounds=5)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--d", type=int, default=768)
     parser.add_argument("--latents", type=int, default=6144)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -181,29 +199,47 @@ def main() -> None:
     )
     decoders = {"dense": dense, "COO": coo, "CSR": csr, "embedding_bag": bags}
     decoders["ours"] = sparse_decode
-    report(
-        "decode",
-        {name: forward(decode, code, W_dec) for name, decode in decoders.items()},
-        4 * d * (n + rows),
-        arguments.rounds,
-        device,
-    )
+    shapes = f"B {rows}, D {d}, M {width}, {n} entries"
+    found = [
+        measure(
+            "decode",
+            {name: forward(decode, code, W_dec) for name, decode in decoders.items()},
+            4 * d * (n + rows),
+            shapes,
+            arguments.rounds,
+            device,
+        )
+    ]
     del decoders["CSR"]
-    report(
-        "backward to values and W_dec",
-        {name: backward(decode, code, W_dec, gradient) for name, decode in decoders.items()},
-        4 * d * (n + width),
-        arguments.rounds,
-        device,
+    found.append(
+        measure(
+            "backward to values and W_dec",
+            {name: backward(decode, code, W_dec, gradient) for name, decode in decoders.items()},
+            4 * d * (n + width),
+            shapes,
+            arguments.rounds,
+            device,
+        )
     )
     ways = {"dense": all_gradients_dense, "two passes": all_gradients_halves}
     ways["one pass"] = all_gradients_once
-    report(
-        "gradients of W_dec, W_enc and b_enc",
-        {name: way(code, W_dec, gradient, x) for name, way in ways.items()},
-        4 * d * (2 * n + 3 * width),
-        arguments.rounds,
-        device,
+    found.append(
+        measure(
+            "gradients of W_dec, W_enc and b_enc",
+            {name: way(code, W_dec, gradient, x) for name, way in ways.items()},
+            4 * d * (2 * n + 3 * width),
+            shapes,
+            arguments.rounds,
+            device,
+        )
+    )
+    write_report(
+        name="decode",
+        what="Sparse decoding and its gradients, alone",
+        command="python benchmarks/kernels/sparse_decode.py",
+        limit="every row that is needed read and written once, at the bandwidth of a copy",
+        measurements=found,
+        folder=arguments.out,
     )
 
 

@@ -9,15 +9,15 @@ Limit: reading the weights and writing the masks once, at the copy bandwidth mea
 Run: python benchmarks/pruning/wanda.py
 """
 
-import argparse
 import platform
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seethrough.performance.clock import copy_bandwidth, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 from seethrough.pruning.semi_structured import semi_structured_mask
 from seethrough.pruning.wanda import wanda_mask, wanda_scores
 
@@ -55,20 +55,6 @@ def published_2_4(weight: Tensor, norm: Tensor) -> Tensor:
     return ~gone
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by a large copy on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
 def milliseconds(works: list[Work], weight: Tensor, norm: Tensor, rounds: int) -> list[float]:
     """Return the shortest time of each, taking turns; all must give the mask of the last."""
     own = works[-1](weight, norm)
@@ -81,7 +67,10 @@ def milliseconds(works: list[Work], weight: Tensor, norm: Tensor, rounds: int) -
     return [1e3 * seconds for seconds in best]
 
 
-def report(title: str, peers: dict[str, Work], own: Work, rounds: int, bandwidth: float) -> None:
+def measure(
+    title: str, peers: dict[str, Work], own: Work, rounds: int, bandwidth: float
+) -> Measurement:
+    """Print the times of every matrix of a block, and return those of all four."""
     print(f"\n{title}\n\n| matrix | {', ms | '.join(peers)}, ms | ours, ms | ratios | limit, ms |")
     print("|---" * (len(peers) + 4) + "|")
     total = np.zeros(len(peers) + 1)
@@ -93,18 +82,34 @@ def report(title: str, peers: dict[str, Work], own: Work, rounds: int, bandwidth
         total += times
         n_weights += weight.numel()
     print(row("one block", total, n_weights, bandwidth))
+    return Measurement(
+        case=title,
+        shapes=f"the four matrices of a DeiT-B block, {n_weights:,} weights",
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        rounds=rounds,
+        ours=float(total[-1]),
+        peers={name: float(time) for name, time in zip(peers, total, strict=False)},
+        limit=limit_ms(n_weights, bandwidth),
+        goal_faster=5.0,
+        goal_peer=next(iter(peers)),
+    )
 
 
 def row(name: str, times: np.ndarray, n_weights: int, bandwidth: float) -> str:
     ratios = ", ".join(f"{t / times[-1]:.1f} x" for t in times[:-1])
-    limit = 1e3 * 5 * n_weights / bandwidth  # 4 bytes of weight, 1 of mask
+    limit = limit_ms(n_weights, bandwidth)
     return f"| {name} | {' | '.join(f'{t:.1f}' for t in times)} | {ratios} | {limit:.2f} |"
 
 
+def limit_ms(n_weights: int, bandwidth: float) -> float:
+    return 1e3 * 5 * n_weights / bandwidth  # 4 bytes of weight, 1 of mask
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of Wanda's masks.")
+    parser = benchmark_parser("Benchmark of Wanda's masks.", rounds=5)
     parser.add_argument("--sparsity", type=float, default=0.7)
-    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bandwidth = copy_bandwidth()
@@ -113,7 +118,7 @@ def main() -> None:
         f"{torch.__version__}, numpy {np.__version__}, copy {bandwidth / 1e9:.1f} GB/s"
     )
     sparsity = arguments.sparsity
-    report(
+    rows = measure(
         f"per row, {sparsity:.0%} removed",
         {
             "published stable sort": lambda w, n: published(w, n, sparsity),
@@ -123,12 +128,20 @@ def main() -> None:
         arguments.rounds,
         bandwidth,
     )
-    report(
+    groups = measure(
         "2:4",
         {"published loop of topk": published_2_4},
         lambda w, n: semi_structured_mask(wanda_scores(w, n)),
         arguments.rounds,
         bandwidth,
+    )
+    write_report(
+        name="wanda",
+        what="Wanda's masks",
+        command="python benchmarks/pruning/wanda.py",
+        limit="weights read and masks written once, at the bandwidth of a copy",
+        measurements=[rows, groups],
+        folder=arguments.out,
     )
 
 

@@ -289,6 +289,42 @@ def gain(claim: Claim, result: StudyResult) -> Outcome:
     return Outcome(verdict=DIRECTION if change.mean > 0 else NOT_REPRODUCED, reason=reason)
 
 
+@rule(n_rows=3, allows=("direction_above",), single=True)
+def interval_holds(claim: Claim, result: StudyResult) -> Outcome:
+    """The rows are a number and the two ends of its interval. Reproduced when the paper's number
+    lies within the interval and the low end above the value named in the claim, if there is one.
+    The direction is reproduced when only the latter holds. Otherwise not reproduced.
+    """
+    row, *ends_of = (result.row(name) for name in claim.rows)
+    paper = claim.value
+    if paper is None or paper.mean is None or row.unit != paper.unit:
+        raise ClaimError(f"{claim.id}: interval_holds needs the paper's number in {row.unit!r}")
+    low, high = (end.mean for end in ends_of)
+    texts = (shown(value, row.unit) for value in (row.mean, low, high, paper.mean))
+    reason = "{} ({} to {}), paper {}".format(*texts)
+    on_side = claim.direction_above is None or low > claim.direction_above
+    if on_side and low <= paper.mean <= high:
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    directed = on_side and claim.direction_above is not None
+    return Outcome(verdict=DIRECTION if directed else NOT_REPRODUCED, reason=reason)
+
+
+@rule(n_rows=2, needs=("bound",), single=True)
+def exceeds(claim: Claim, result: StudyResult) -> Outcome:
+    """The rows are a number and the low end of its interval. Reproduced when the low end lies
+    above the bound named in the claim; the direction when only the number does. Otherwise not
+    reproduced.
+    """
+    row, low = (result.row(name) for name in claim.rows)
+    if claim.bound is None:
+        raise ClaimError(f"{claim.id}: exceeds needs a bound")
+    value, end, bound = (shown(v, row.unit) for v in (row.mean, low.mean, claim.bound))
+    reason = f"{value}, low end {end}, bound {bound}"
+    if low.mean > claim.bound:
+        return Outcome(verdict=REPRODUCED, reason=reason)
+    return Outcome(verdict=DIRECTION if row.mean > claim.bound else NOT_REPRODUCED, reason=reason)
+
+
 @rule(n_rows=0)
 def none(claim: Claim, result: StudyResult) -> Outcome:
     """No rule is set: the claim is listed and not tested yet."""

@@ -51,6 +51,11 @@ STUDIES: dict[str, StudySpec] = {
             "What does pruning cost, and what does a short recovery give back?",
         ),
         ("impact_neurons", "Are the neurons of a pruned model easier to understand?"),
+        ("impact_circuits", "Do sparse models have smaller circuits, and does that say anything?"),
+        (
+            "impact_layers_sae",
+            "Are the autoencoder latents of a pruned model easier to understand?",
+        ),
         ("impact_attribution", "Are the attribution maps of a pruned model more faithful?"),
         (
             "impact_full_scale",
