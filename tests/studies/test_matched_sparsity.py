@@ -39,20 +39,20 @@ def test_two_points_at_one_place_and_a_single_one() -> None:
 
 
 def test_the_target_is_the_first_models_value_within_all_ranges() -> None:
-    first = {1: scores(2.0, 0.5, 0, 0.0), 2: scores(8.0, 0.1, 0, 0.0)}
-    wide = {1: scores(1.0, 0.9, 0, 0.0), 2: scores(20.0, 0.01, 0, 0.0)}
-    low = {1: scores(1.0, 0.9, 0, 0.0), 2: scores(4.0, 0.3, 0, 0.0)}
+    first = {1: scores(2.0, 0.5, 0.0, 0.0), 2: scores(8.0, 0.1, 0.0, 0.0)}
+    wide = {1: scores(1.0, 0.9, 0.0, 0.0), 2: scores(20.0, 0.01, 0.0, 0.0)}
+    low = {1: scores(1.0, 0.9, 0.0, 0.0), 2: scores(4.0, 0.3, 0.0, 0.0)}
     assert target_of([first, wide], "l0", 2) == pytest.approx(8.0)
     # The third sweep ends at 4, and does not get below an NMSE of 0.3.
     assert target_of([first, wide, low], "l0", 2) == pytest.approx(4.0)
     assert target_of([first, wide, low], "nmse", 2) == pytest.approx(0.3)
     assert target_of([first, wide, low], "nmse", 1) == pytest.approx(0.5)
-    high = {1: scores(9.0, 0.05, 0, 0.0), 2: scores(12.0, 0.02, 0, 0.0)}
+    high = {1: scores(9.0, 0.05, 0.0, 0.0), 2: scores(12.0, 0.02, 0.0, 0.0)}
     assert math.isnan(target_of([first, high], "l0", 1)), "the ranges do not meet"
 
 
 def test_scores_are_linear_in_the_logarithm() -> None:
-    sweep = {1: scores(1.0, E**-1, 100, 1.0, 4.0), 2: scores(E**2, E**-3, 300, 3.0, math.nan)}
+    sweep = {1: scores(1.0, E**-1, 100.0, 1.0, 4.0), 2: scores(E**2, E**-3, 300.0, 3.0, math.nan)}
     found = at_target(sweep, "l0", E)  # half of the way
     assert found.numbers["active"] == pytest.approx(200)
     assert found.numbers["l0"] == pytest.approx((1 + E**2) / 2)
@@ -69,7 +69,7 @@ def test_scores_are_linear_in_the_logarithm() -> None:
 
 
 def test_no_active_latent_and_no_error_have_a_place() -> None:
-    sweep = {1: scores(0.0, 0.0, 0, 0.0), 2: scores(4.0, 0.5, 10, 1.0)}
+    sweep = {1: scores(0.0, 0.0, 0.0, 0.0), 2: scores(4.0, 0.5, 10.0, 1.0)}
     assert math.isfinite(target_of([sweep], "l0", 1))
     assert at_target(sweep, "l0", 4.0).numbers["active"] == pytest.approx(10)
     assert at_target(sweep, "nmse", target_of([sweep], "nmse", 1)).numbers["active"] == 0

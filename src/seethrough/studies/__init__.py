@@ -61,6 +61,7 @@ STUDIES: dict[str, StudySpec] = {
             "impact_full_scale",
             "Does the path to the paper's own model work, and what would it cost?",
         ),
+        ("performance", "How much faster is a sparse training step than a dense one, here?"),
     )
 }
 """Name -> study."""

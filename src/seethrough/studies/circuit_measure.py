@@ -161,7 +161,8 @@ class ModelCircuits:
         return self._place(f"mask_of_{other.condition.name.replace('/', '_')}", task), numbers
 
     def learned(self, task: ClassTask, hues: str = "") -> Examples:
-        """Return the images from which masks of the task are learned, kept for the next call."""
+        """Return the images from which masks of the task are learned, kept until another task."""
+        self._learned = {key: kept for key, kept in self._learned.items() if key[0] == task.name}
         key = (task.name, hues)
         if key not in self._learned:
             n_pairs = self.parameters.n_pairs

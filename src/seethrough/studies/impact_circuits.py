@@ -36,6 +36,8 @@ def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResu
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     """Return the circuits of all models with their controls, and the models' comparisons."""
     source, conditions = material(parameters), parameters.conditions()
+    for name in parameters.tasks:
+        task_named(name, source.training.class_names)  # refuses unknown ones before any training
     tables: dict[int, Table] = {seed: {} for seed in parameters.seeds}
     profiles: dict[int, dict[Place, Profile]] = {seed: {} for seed in parameters.seeds}
     dense: dict[int, ModelCircuits] = {}

@@ -81,8 +81,8 @@ class Parameters(ImpactParameters):
     """Other methods for the dense model: topk, l1, jump_relu."""
     patches: bool = False
     """Whether the dense model's patches get an autoencoder too."""
-    l1_coefficient: float = 0.01
-    """Price of activity of the method l1; found by trial for an L0 near the fixed k."""
+    l1_coefficient: float = 0.02
+    """Price of activity of the method l1; by trial; L0 falls as it rises."""
     n_pool: int = 512
     """Training images whose activations autoencoders learn from, the same for all models."""
     steps: int = 40
@@ -107,7 +107,7 @@ class Parameters(ImpactParameters):
             raise ValueError(f"block is {self.block}, allowed is -1 or one from 0")
         if len(set(self.ks)) < len(self.ks) or self.k not in self.ks:
             raise ValueError(f"ks is {self.ks}, allowed are distinct ones with k, {self.k}")
-        for name, least in (("n_pool", 1), ("n_classes", 2), ("images_per_class", 2),
+        for name, least in (("steps", 1), ("n_pool", 1), ("n_classes", 2), ("images_per_class", 2),
                             ("n_latents", 1), ("n_highest", 1)):  # fmt: skip
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is at least {least}")
@@ -115,8 +115,9 @@ class Parameters(ImpactParameters):
             if method not in METHODS or self.methods.count(method) > 1:
                 raise ValueError(f"methods has {method!r}, allowed are {', '.join(METHODS)}, once")
         check_learning_rate(self.sae_rate)
-        for k in self.ks:
-            self.training(self.method("batch_topk", k), 0)
+        for name in ("batch_topk", *METHODS):
+            for k in self.ks:
+                self.training(self.method(name, k), 0)
 
     def method(self, name: str, k: int) -> Method:
         """Return a method that asks for k active latents, if it asks for a number at all."""

@@ -1,5 +1,6 @@
 """Batches of images that can be read more than once, rendered once where they fit into memory."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -36,11 +37,14 @@ class ReadAgain:
         if self._n_bytes() > MAX_KEPT:
             yield from read
             return
-        batches = []
+        batches: list[tuple[Tensor, Tensor]] = []
+        n_batches = math.ceil(len(self.index) / self.batch_size)
         for batch in read:
             batches.append(batch)
+            # Before the last batch goes out: readers that have enough then do not come back.
+            if len(batches) == n_batches:
+                self._kept = batches
             yield batch
-        self._kept = batches
 
     def _n_bytes(self) -> int:
         channels, height, width = self.images.image_shape
