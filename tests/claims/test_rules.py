@@ -219,7 +219,10 @@ def test_every_rule_says_in_words_when_it_gives_which_verdict() -> None:
         "within_two_sd", "unchanged", "direction_up", "same_order", "larger_in_all", "at_least",
         "below",
     }  # fmt: skip
-    others = {"none", "order_only", "refuted_by_any", "keeps", "no_trend", "equivalent", "gain"}
+    others = {
+        "none", "order_only", "refuted_by_any", "keeps", "no_trend", "equivalent", "gain",
+        "interval_holds", "exceeds",
+    }  # fmt: skip
     assert set(RULES) == judged | others
     assert all(rule.words.endswith(".") and "  " not in rule.words for rule in RULES.values())
     for name in judged:
@@ -388,3 +391,59 @@ def test_the_reason_of_a_paired_rule_gives_the_interval(result: MakeResult) -> N
     # differences 0.00, 0.01, 0.02: 0.010 ± 0.025
     expected = "change 1.0 points (-1.5 points to 3.5 points), tolerance ±2.0 points"
     assert judge(STABLE, result(rows)).reason == expected
+
+
+RATIO = replace(
+    DEAD,
+    value=PaperValue(mean=2.5, unit="ratio"),
+    rows=("ratio", "low", "high"),
+    rule="interval_holds",
+    direction_above=1.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (2.4, 1.9, 3.0, REPRODUCED),
+        (2.4, 1.9, 2.45, DIRECTION),  # above 1, and 2.5 lies outside
+        (3.0, 2.6, 3.4, DIRECTION),
+        (1.5, 0.9, 2.6, NOT_REPRODUCED),  # 2.5 lies inside, and so does 1
+        (0.5, 0.4, 0.6, NOT_REPRODUCED),
+    ],
+)
+def test_interval_holds(
+    result: MakeResult, value: float, low: float, high: float, verdict: str
+) -> None:
+    rows = {"ratio": (value,), "low": (low,), "high": (high,)}
+    assert judge(RATIO, result(rows, "ratio")).verdict == verdict
+    # Without a side, only the number counts.
+    sideless = judge(replace(RATIO, direction_above=None), result(rows, "ratio")).verdict
+    assert sideless == (REPRODUCED if low <= 2.5 <= high else NOT_REPRODUCED)
+
+
+def test_interval_holds_needs_a_number_of_the_same_unit(result: MakeResult) -> None:
+    rows = {"ratio": (2.4,), "low": (1.9,), "high": (3.0,)}
+    for claim, unit in (
+        (RATIO, "fraction"),
+        (replace(RATIO, value=PaperValue(text="fewer")), "ratio"),
+    ):
+        with pytest.raises(ClaimError, match="interval_holds needs the paper's number"):
+            judge(claim, result(rows, unit))
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "verdict"),
+    [
+        (1.4, 1.1, REPRODUCED),
+        (1.4, 1.0, DIRECTION),  # not above the bound
+        (1.4, 0.7, DIRECTION),
+        (0.9, 0.7, NOT_REPRODUCED),
+    ],
+)
+def test_exceeds(result: MakeResult, value: float, low: float, verdict: str) -> None:
+    claim = replace(DEAD, rows=("ratio", "low"), rule="exceeds", direction_above=None, bound=1.0)
+    rows = {"ratio": (value,), "low": (low,)}
+    assert judge(claim, result(rows, "ratio")).verdict == verdict
+    nan = {"ratio": (value,), "low": (math.nan,)}
+    assert judge(claim, result(nan, "ratio")).verdict == NOT_TESTED

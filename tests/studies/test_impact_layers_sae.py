@@ -15,9 +15,9 @@ from seethrough.sae.monosemanticity import monosemanticity
 from seethrough.sae.topk import TopK
 from seethrough.store import ArtifactStore
 from seethrough.studies import impact_layers_sae as study
-from seethrough.studies.impact_layers_sae import METHODS, Parameters
 from seethrough.studies.impact_models import DENSE, Condition, material
 from seethrough.studies.latent_gallery import latent_gallery
+from seethrough.studies.layers_sae_parameters import METHODS, Parameters
 from seethrough.studies.read_again import ReadAgain
 from seethrough.studies.sae_rows import COMPARISONS, METRICS
 from seethrough.studies.sae_scores import SELECTIONS

@@ -126,7 +126,11 @@ def test_sweeps_that_do_not_meet_are_not_compared() -> None:
     found = rows_of(apart, k=2, seed=0)
     assert math.isnan(value(found, "target/equal_l0"))
     assert math.isnan(value(found, "active/equal_l0/wanda/0.5"))
-    assert value(found, "selectivity_equivalent/equal_l0/wanda/0.5/dense_tuned") == 0
+    # Not undecided, and no verdict of "no trend": there is none.
+    assert math.isnan(value(found, "selectivity_equivalent/equal_l0/wanda/0.5/dense_tuned"))
+    four = rows_of([*apart, MEASURED[3]], k=2, seed=0)
+    assert math.isnan(value(four, "selectivity_trend_verdict/top/equal_l0"))
+    assert value(four, "selectivity_trend_verdict/top/fixed_k") == 1
 
 
 def test_numbers_in_words() -> None:

@@ -18,7 +18,7 @@ class KeptImages(LabelledImages):
         source.require_indices(index)
         self.name, self.class_names = source.name, source.class_names
         self.labels, self.image_shape = source.labels, source.image_shape
-        self.index: Tensor = torch.unique(index.cpu())  # type: ignore[no-untyped-call]
+        self.index: Tensor = torch.unique(index.cpu())
         self.pixels = source.images(self.index)
 
     def images(self, index: Int64[Tensor, " N"]) -> Float[Tensor, "N 3 H W"]:

@@ -16,13 +16,9 @@ from seethrough.neurons.factor_information import FactorInformation
 from seethrough.sae.latent_codes import latent_codes, latent_columns
 from seethrough.store import ArtifactStore
 from seethrough.studies.attribution_examples import as_seen
-from seethrough.studies.impact_layers_sae import (
-    Parameters,
-    autoencoder,
-    evaluation_of,
-    images_of,
-)
+from seethrough.studies.impact_layers_sae import autoencoder, evaluation_of, images_of
 from seethrough.studies.impact_models import Condition, material, models
+from seethrough.studies.layers_sae_parameters import Parameters
 from seethrough.studies.sae_scores import Evaluation, frequent_latents, known_factors
 from seethrough.studies.trained_saes import StreamPool
 from seethrough.training.initialise import generator_for

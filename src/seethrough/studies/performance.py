@@ -108,7 +108,7 @@ def differences(state: TrainingState, batch: Tensor, k_per_sample: int) -> dict[
     expected.backward()  # type: ignore[no-untyped-call]
     found = state.sae.rule.training_pass(dictionary, batch).reconstruction
     loss = (found - batch).square().mean()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     errors = {"loss": abs(float(loss / expected) - 1)}
     for name, parameter in dictionary.named_parameters():
         wanted = dense.get_parameter(name).grad

@@ -79,10 +79,10 @@ def rows_of(measured: Sequence[ModelScores], k: int, seed: int) -> dict[str, Nam
     """Return every row's value for one seed, by the row's id; `k` is the fixed one."""
     found: dict[str, NamedValue] = {}
     for one in measured:
-        places = {f"k{number}": scores for number, scores in one.sweep.items()} | dict(one.others)
-        for place, scores in places.items():
-            found |= _number_rows(one.condition, place, scores)
-            found |= _mean_rows(one.condition, place, scores)
+        points = {f"k{number}": scores for number, scores in one.sweep.items()} | dict(one.others)
+        for place, at_point in points.items():
+            found |= _number_rows(one.condition, place, at_point)
+            found |= _mean_rows(one.condition, place, at_point)
     for comparison in COMPARISONS if _has_sweep(measured) else (FIXED,):
         target, scores = compared(measured, comparison, k)
         if comparison != FIXED:
@@ -201,13 +201,15 @@ def _change(
 ) -> tuple[float, float, float, float]:
     """Return low end, mean and high end of a change, and the verdict's number.
 
-    Without a margin (a dense value of NaN or 0) there is no test: NaN, and undecided.
+    Without a margin (a dense value of NaN or 0), or a class with both values, there is no test: all
+    are NaN, so that sweeps that do not meet are not taken for undecided.
     """
     if not margin > 0:
-        return math.nan, math.nan, math.nan, VERDICTS["undecided"]
+        return math.nan, math.nan, math.nan, math.nan
     test = equivalence_test(before, after, margin=margin, seed=seed)
     interval = test.difference
-    return interval.low, interval.mean, interval.high, VERDICTS[test.verdict]
+    verdict = VERDICTS[test.verdict] if interval.n_classes else math.nan
+    return interval.low, interval.mean, interval.high, verdict
 
 
 def _trend_rows(
@@ -224,13 +226,15 @@ def _trend_rows(
     for metric, selection in alike[0][1].per_class:
         values = torch.stack([scores.per_class[metric, selection] for _, scores in alike])
         test = trend_test(sparsities, values, seed=seed)
+        # No class with a value at every sparsity is no finding, least of all that of no trend.
+        verdict = TRENDS[test.verdict] if test.rank.n_classes else math.nan
         cell: Cell = {"selection": selection, "place": place}
         words = METRICS[metric][0]
         for name, what, value in (
             ("trend", "rank correlation with sparsity: ", test.rank.mean),
             ("trend_low", "low end of the rank correlation with sparsity: ", test.rank.low),
             ("trend_high", "high end of the rank correlation with sparsity: ", test.rank.high),
-            ("trend_verdict", "1 rises, 0 no trend, -1 falls: ", TRENDS[test.verdict]),
+            ("trend_verdict", "1 rises, 0 no trend, -1 falls: ", verdict),
         ):
             found[f"{metric}_{name}/{selection}/{place}"] = (what + words, cell, "1", value)
     for name in _there(TREND_NUMBERS, alike[0][1]):
