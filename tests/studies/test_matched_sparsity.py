@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from seethrough.studies.matched_sparsity import at_target, interpolated, target_of
+from seethrough.studies.matched_sparsity import (
+    at_target,
+    interpolated,
+    rising_part,
+    target_of,
+)
 from seethrough.studies.sae_scores import SAEScores
 
 E = math.e
@@ -73,3 +78,18 @@ def test_no_active_latent_and_no_error_have_a_place() -> None:
     assert math.isfinite(target_of([sweep], "l0", 1))
     assert at_target(sweep, "l0", 4.0).numbers["active"] == pytest.approx(10)
     assert at_target(sweep, "nmse", target_of([sweep], "nmse", 1)).numbers["active"] == 0
+
+
+def test_a_sweep_counts_up_to_its_best() -> None:
+    """NMSE 0.4, 0.1, 0.2: the last k explains less again, and L0 rises throughout."""
+    sweep = {
+        4: scores(9.0, 0.2, 900.0, 0.0),
+        1: scores(2.0, 0.4, 100.0, 0.0),
+        2: scores(4.0, 0.1, 300.0, 0.0),
+    }
+    assert list(rising_part(sweep, "nmse")) == [1, 2]
+    assert list(rising_part(sweep, "l0")) == [1, 2, 4]
+    # Half of the way from 0.4 to 0.1 in logarithms is 0.2, which k = 4 has too.
+    assert at_target(sweep, "nmse", 0.2).numbers["active"] == pytest.approx(200)
+    # The fixed k lies beyond the best one: its value still is a target.
+    assert target_of([sweep, sweep], "nmse", 4) == pytest.approx(0.2)

@@ -4,7 +4,11 @@ A fixed k gives models different L0 at inference and different reconstructions, 
 score may be one of the operating point. Each score is therefore interpolated, linearly in the
 logarithm of L0 or of NMSE, between the two ends of the sweep that enclose a common target. The
 target is what the first model (the dense one with the recovery's steps) has at the fixed k, moved
-into the range that every model's sweep covers. Symbols: K points of a sweep, C classes.
+into the range that every model's sweep covers.
+
+After a short training a larger k need not explain more. A sweep therefore counts up to the k at
+which its number is at its extreme, L0 highest or NMSE lowest: beyond it the same value would come a
+second time, from autoencoders that are not yet trained. Symbols: K points of a sweep, C classes.
 """
 
 import math
@@ -24,12 +28,23 @@ LEAST = 1e-9
 """Smallest number whose logarithm is taken: of a code without an active latent, or no error."""
 
 
+def rising_part(sweep: Sweep, number: str) -> Sweep:
+    """Return the sweep from its smallest k to the first at which the number is at its extreme.
+
+    The extreme is the lowest NMSE, or the highest of any other number.
+    """
+    ks = sorted(sweep)
+    sign = -1 if number == "nmse" else 1
+    values = [sign * sweep[k].numbers[number] for k in ks]
+    return {k: sweep[k] for k in ks[: values.index(max(values)) + 1]}
+
+
 def target_of(sweeps: Sequence[Sweep], number: str, k: int) -> float:
     """Return the common value of a number, NaN if the ranges of the sweeps do not overlap.
 
     The first sweep's value at `k`, moved into the range that all sweeps cover.
     """
-    curves = [_logs(sweep, number) for sweep in sweeps]
+    curves = [_logs(rising_part(sweep, number), number) for sweep in sweeps]
     low = max(float(curve.min()) for curve in curves)
     high = min(float(curve.max()) for curve in curves)
     if not low <= high:
@@ -43,6 +58,7 @@ def at_target(sweep: Sweep, number: str, target: float) -> SAEScores:
 
     NaN throughout for a target of NaN or outside the sweep, up to rounding.
     """
+    sweep = rising_part(sweep, number)
     x, goal = _logs(sweep, number), math.log(target) if target > 0 else math.nan
     some = next(iter(sweep.values()))
     numbers = {
