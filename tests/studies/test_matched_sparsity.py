@@ -8,7 +8,6 @@ import torch
 from seethrough.studies.matched_sparsity import (
     at_target,
     interpolated,
-    rising_part,
     target_of,
 )
 from seethrough.studies.sae_scores import SAEScores
@@ -24,21 +23,33 @@ def scores(l0: float, nmse: float, active: float, *impact: float) -> SAEScores:
 
 
 def test_values_between_neighbours() -> None:
-    # The order of the points does not matter.
-    x = torch.tensor([3.0, 0.0, 1.0]).double()
-    values = torch.tensor([[9.0, 0.0], [1.0, 0.0], [3.0, 1.0]])
+    x = torch.tensor([0.0, 1.0, 3.0]).double()
+    values = torch.tensor([[1.0, 0.0], [3.0, 1.0], [9.0, 0.0]])
     assert interpolated(0.5, x, values).tolist() == [2.0, 0.5]
     assert interpolated(2.0, x, values).tolist() == [6.0, 0.5]
+    assert interpolated(0.0, x, values).tolist() == [1.0, 0.0]
     assert interpolated(1.0, x, values).tolist() == [3.0, 1.0]
     assert interpolated(3.0, x, values).tolist() == [9.0, 0.0]
     assert interpolated(3.1, x, values).isnan().all()
     assert interpolated(-0.1, x, values).isnan().all()
     assert interpolated(math.nan, x, values).isnan().all()
+    backwards = interpolated(2.0, x.flip(0), values.flip(0))
+    assert backwards.tolist() == [6.0, 0.5]
+
+
+def test_what_falls_again_counts_on_its_way_up() -> None:
+    x = torch.tensor([0.0, 2.0, 1.0]).double()
+    values = torch.tensor([0.0, 10.0, 50.0])
+    assert float(interpolated(1.0, x, values)) == 5.0
+    # 0.5 is passed once, 2 is touched.
+    assert float(interpolated(0.5, x, values)) == 2.5
+    assert float(interpolated(2.0, x, values)) == 10.0
 
 
 def test_two_points_at_one_place_and_a_single_one() -> None:
     same = torch.tensor([1.0, 1.0]).double()
-    assert float(interpolated(1.0, same, torch.tensor([2.0, 4.0]))) in (2.0, 4.0)
+    assert float(interpolated(1.0, same, torch.tensor([2.0, 4.0]))) == 2.0
+    assert math.isnan(float(interpolated(0.0, same, torch.tensor([2.0, 4.0]))))
     assert float(interpolated(1.0, same[:1], torch.tensor([2.0]))) == 2.0
     assert math.isnan(float(interpolated(0.0, same[:1], torch.tensor([2.0]))))
 
@@ -48,12 +59,24 @@ def test_the_target_is_the_first_models_value_within_all_ranges() -> None:
     wide = {1: scores(1.0, 0.9, 0.0, 0.0), 2: scores(20.0, 0.01, 0.0, 0.0)}
     low = {1: scores(1.0, 0.9, 0.0, 0.0), 2: scores(4.0, 0.3, 0.0, 0.0)}
     assert target_of([first, wide], "l0", 2) == pytest.approx(8.0)
-    # The third sweep ends at 4, and does not get below an NMSE of 0.3.
+    # The third sweep ends at 4.
     assert target_of([first, wide, low], "l0", 2) == pytest.approx(4.0)
-    assert target_of([first, wide, low], "nmse", 2) == pytest.approx(0.3)
-    assert target_of([first, wide, low], "nmse", 1) == pytest.approx(0.5)
     high = {1: scores(9.0, 0.05, 0.0, 0.0), 2: scores(12.0, 0.02, 0.0, 0.0)}
     assert math.isnan(target_of([first, high], "l0", 1)), "the ranges do not meet"
+
+
+def test_the_target_of_nmse_is_the_middle_on_the_way_to_the_best() -> None:
+    first = {1: scores(2.0, 0.4, 0.0, 0.0), 2: scores(8.0, 0.1, 0.0, 0.0)}
+    assert target_of([first], "nmse", 1) == pytest.approx(0.2)
+    # This one begins at 0.9, comes to 0.2 and goes back to 0.8; the order of its keys is no matter.
+    worse = {3: scores(9.0, 0.8, 0.0, 0.0), 1: scores(1.0, 0.9, 0.0, 0.0),
+             2: scores(4.0, 0.2, 0.0, 0.0)}  # fmt: skip
+    assert target_of([first, worse], "nmse", 1) == pytest.approx(math.sqrt(0.4 * 0.2))
+    # One that begins with its best has that alone.
+    only = {1: scores(1.0, 0.3, 0.0, 0.0), 2: scores(2.0, 0.5, 0.0, 0.0)}
+    assert target_of([first, only], "nmse", 2) == pytest.approx(0.3)
+    best = {1: scores(1.0, 0.05, 0.0, 0.0), 2: scores(2.0, 0.01, 0.0, 0.0)}
+    assert math.isnan(target_of([first, best], "nmse", 1))
 
 
 def test_scores_are_linear_in_the_logarithm() -> None:
@@ -78,18 +101,3 @@ def test_no_active_latent_and_no_error_have_a_place() -> None:
     assert math.isfinite(target_of([sweep], "l0", 1))
     assert at_target(sweep, "l0", 4.0).numbers["active"] == pytest.approx(10)
     assert at_target(sweep, "nmse", target_of([sweep], "nmse", 1)).numbers["active"] == 0
-
-
-def test_a_sweep_counts_up_to_its_best() -> None:
-    """NMSE 0.4, 0.1, 0.2: the last k explains less again, and L0 rises throughout."""
-    sweep = {
-        4: scores(9.0, 0.2, 900.0, 0.0),
-        1: scores(2.0, 0.4, 100.0, 0.0),
-        2: scores(4.0, 0.1, 300.0, 0.0),
-    }
-    assert list(rising_part(sweep, "nmse")) == [1, 2]
-    assert list(rising_part(sweep, "l0")) == [1, 2, 4]
-    # Half of the way from 0.4 to 0.1 in logarithms is 0.2, which k = 4 has too.
-    assert at_target(sweep, "nmse", 0.2).numbers["active"] == pytest.approx(200)
-    # The fixed k lies beyond the best one: its value still is a target.
-    assert target_of([sweep, sweep], "nmse", 4) == pytest.approx(0.2)

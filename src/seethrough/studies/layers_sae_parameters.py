@@ -26,8 +26,8 @@ class Parameters(ImpactParameters):
 
     block: int = -1
     """Block after which the stream is read, from 0; -1 is the last one, as in the paper."""
-    expansion: int = 32
-    """Latents per feature of the stream; the paper's."""
+    expansion: int = 8
+    """Latents per feature of the stream; the paper has 32."""
     k: int = 21
     """Fixed k: active latents per image at which all models are compared."""
     ks: tuple[int, ...] = (11, 21)
@@ -38,13 +38,13 @@ class Parameters(ImpactParameters):
     """Whether the dense model's patches get an autoencoder too."""
     l1_coefficient: float = 0.02
     """Price of activity of the method l1; by trial; L0 falls as it rises."""
-    n_pool: int = 512
+    n_pool: int = 256
     """Training images whose activations autoencoders learn from, the same for all models."""
-    steps: int = 40
+    steps: int = 30
     """Training steps of each autoencoder."""
     sae_batch_size: int = 256
     """Activations per step."""
-    sae_rate: float = 1e-3
+    sae_rate: float = 6e-3
     """Adam's step size at its highest."""
     n_classes: int = 4
     """Classes whose latents are looked at, spread evenly over all."""
