@@ -16,7 +16,7 @@ def files(*patterns):
 PAGE_CODE = files("src/seethrough/book/*.py", "src/seethrough/claims/*.py")
 NOTEBOOK_CODE = set(files("src/seethrough/**/*.py", "src/seethrough/**/*.mplstyle")) - set(PAGE_CODE)
 EXECUTOR = ["src/seethrough/book/execute.py", "src/seethrough/book/executed_notebook.py"]
-REFERENCE = files("results/reference/**/*.json")
+REFERENCE = files("results/reference/**/*.json", "results/benchmarks/*.json")
 EXECUTED = [f"book/executed/{stem}.ipynb" for stem in RUNS]
 RESULTS = [f"book/executed/results/{stem}.json" for stem in RUNS]
 

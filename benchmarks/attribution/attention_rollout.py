@@ -8,15 +8,14 @@ bandwidth measured here.
 Run: python benchmarks/attribution/attention_rollout.py
 """
 
-import argparse
 import platform
-import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from seethrough.attribution.attention_rollout import rollout_row
+from seethrough.performance.clock import milliseconds, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 
 def sample(n_images: int, n_tokens: int, n_blocks: int) -> list[Tensor]:
@@ -33,12 +32,6 @@ def by_matrix_chain(attentions: list[Tensor]) -> Tensor:
     return product[:, 0]
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 def read_bandwidth() -> float:
     """Return bytes read per second by a large sum on one thread."""
     source = torch.ones(1 << 25)
@@ -46,11 +39,10 @@ def read_bandwidth() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of attention rollout.")
+    parser = benchmark_parser("Benchmark of attention rollout.", rounds=7)
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--tokens", type=int, nargs="+", default=[65, 197])
     parser.add_argument("--blocks", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bandwidth = read_bandwidth()
@@ -60,18 +52,41 @@ def main() -> None:
     )
     print("| tokens | matrix chain, ms | ours, ms | ratio | limit, ms |")
     print("|---|---|---|---|---|")
+    found: list[Measurement] = []
     for n_tokens in arguments.tokens:
         attentions = sample(arguments.images, n_tokens, arguments.blocks)
         torch.testing.assert_close(rollout_row(attentions), by_matrix_chain(attentions))
-        chain = own = float("inf")
-        for _ in range(arguments.rounds):
-            chain = min(chain, process_seconds(lambda: by_matrix_chain(attentions)))  # noqa: B023
-            own = min(own, process_seconds(lambda: rollout_row(attentions)))  # noqa: B023
-        limit = sum(attention.nbytes for attention in attentions) / bandwidth
-        print(
-            f"| {n_tokens} | {1e3 * chain:.1f} | {1e3 * own:.2f} | {chain / own:.0f} x | "
-            f"{1e3 * limit:.2f} |"
+        chain, own = milliseconds(
+            {
+                "chain": lambda: by_matrix_chain(attentions),  # noqa: B023
+                "ours": lambda: rollout_row(attentions),  # noqa: B023
+            },
+            arguments.rounds,
+        ).values()
+        limit = 1e3 * sum(attention.nbytes for attention in attentions) / bandwidth
+        print(f"| {n_tokens} | {chain:.1f} | {own:.2f} | {chain / own:.0f} x | {limit:.2f} |")
+        found.append(
+            Measurement(
+                case=f"{n_tokens} tokens",
+                shapes=f"{arguments.images} images, {arguments.blocks} blocks",
+                dtype="float32",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=own,
+                peers={"matrix chain": chain},
+                limit=limit,
+                goal_faster=20.0 if n_tokens == 197 else None,
+            )
         )
+    write_report(
+        name="attention_rollout",
+        what="The class token's row of attention rollout",
+        command="python benchmarks/attribution/attention_rollout.py",
+        limit="every attention matrix read once, at the bandwidth of a sum",
+        measurements=found,
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

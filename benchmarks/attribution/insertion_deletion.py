@@ -6,17 +6,14 @@ that of the work around it; its own share is printed. Same process, interleaved 
 process time. Goal: at least 1.8 x less than Quantus. Limit: reading image and reference and writing
 the changed image once for every point of a curve, at the copy bandwidth measured here.
 
-Quantus is no dependency: install it apart and put it on the path, else the benchmark says so and
-ends. Its areas need numpy.trapz, which numpy 2.4 no longer has; its curves do not.
+Quantus is no dependency; where it is missing the benchmark says so and ends. Its areas need
+numpy.trapz, which numpy 2.4 no longer has; its curves do not.
 
-    pip install --target /tmp/quantus quantus==0.6.0
-    PYTHONPATH=/tmp/quantus python benchmarks/attribution/insertion_deletion.py
+Run: python benchmarks/peers/environment.py \
+    && .venv-peers/bin/python benchmarks/attribution/insertion_deletion.py
 """
 
-import argparse
 import platform
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from seethrough.attribution.insertion_deletion import insertion_deletion
+from seethrough.models import torchvision_compatibility  # noqa: F401
+from seethrough.performance.clock import copy_bandwidth, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 N_IMAGES = 16
 SIZE = 240  # Quantus wants a step's features, three per pixel, to divide the pixels: 224^2 has no 3
@@ -45,20 +45,6 @@ def sample() -> tuple[Tensor, Tensor, Tensor]:
     draws = [torch.randperm(SIZE * SIZE, generator=generator) for _ in range(N_IMAGES)]
     maps = torch.stack(draws).view(N_IMAGES, SIZE, SIZE).float()
     return images, maps, torch.randint(0, 3, (N_IMAGES,), generator=generator)
-
-
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by a large copy on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
 
 
 def import_quantus() -> Any:
@@ -97,8 +83,7 @@ def by_quantus(quantus: Any, model: nn.Module, batch: dict[str, np.ndarray]) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of insertion and deletion.")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = benchmark_parser("Benchmark of insertion and deletion.", rounds=5)
     parser.add_argument("--batch-size", type=int, nargs="+", default=[32, 64, 256])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -149,6 +134,30 @@ def main() -> None:
             f"| {size} | {1e3 * best['quantus']:.0f} | {1e3 * best[size]:.0f} | "
             f"{best['quantus'] / best[size]:.1f} x | {outside:.1f} x |"
         )
+    write_report(
+        name="insertion_deletion",
+        what="Insertion and deletion, outside the model",
+        command=".venv-peers/bin/python benchmarks/attribution/insertion_deletion.py",
+        limit="images read and written once for every point of a curve, at the bandwidth of a copy",
+        measurements=[
+            Measurement(
+                case=f"batches of {size}",
+                shapes=f"{N_IMAGES} images of {SIZE}^2, {STEPS} steps, both curves",
+                dtype="float32",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=1e3 * (best[size] - best["model"]),
+                peers={"Quantus": 1e3 * (best["quantus"] - best["model"])},
+                limit=1e3 * limit,
+                goal_faster=1.8,
+                note=f"the model itself takes {1e3 * best['model']:.0f} ms, left out on both sides",
+            )
+            for size in arguments.batch_size
+        ],
+        packages=("quantus",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Run: python benchmarks/attribution/transformer_attribution.py
          --images 256
 """
 
-import argparse
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from seethrough.attribution.transformer_attribution import transformer_attribution
 from seethrough.models import torchvision_compatibility  # noqa: F401
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 # isort: split
 import timm
@@ -49,13 +49,12 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of transformer attribution.")
+    parser = benchmark_parser("Benchmark of transformer attribution.", rounds=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--heads", type=int, default=3)
     parser.add_argument("--depth", type=int, default=12)
     parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     device, n = arguments.device, arguments.images
     torch.set_num_threads(1)
@@ -95,6 +94,29 @@ def main() -> None:
     print("| one by one, images/s | batched, images/s | ratio | batched, forward passes | limit |")
     print("|---|---|---|---|---|")
     print(f"| {n / peer:.1f} | {n / own:.1f} | {peer / own:.2f} x | {own / once:.1f} | 6 |")
+    write_report(
+        name="transformer_attribution",
+        what="Transformer attribution in batches",
+        command="python benchmarks/attribution/transformer_attribution.py",
+        limit="six forward passes",
+        measurements=[
+            Measurement(
+                case=f"{n} images at once",
+                shapes=f"{n} images of 224^2, width {arguments.width}, {arguments.depth} blocks",
+                dtype="float32",
+                device="cpu" if device == "cpu" else name,
+                threads=1,
+                rounds=arguments.rounds,
+                ours=1e3 * own,
+                peers={"one image at a time": 1e3 * peer},
+                limit=6e3 * once,
+                clock="CPU time" if device == "cpu" else "elapsed time",
+                goal_faster=1.0 if device == "cpu" else 20.0,
+            )
+        ],
+        packages=("timm",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

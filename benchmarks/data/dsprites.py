@@ -8,16 +8,16 @@ the fill bandwidth measured here.
 Run: python benchmarks/data/dsprites.py          (add --all to draw and pack the whole set once)
 """
 
-import argparse
 import platform
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from seethrough.data import dsprites
 from seethrough.data.dsprites_factors import FACTOR_SIZES, FACTOR_VALUES
+from seethrough.performance.clock import process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 N_IMAGES = 2048
 TOTAL = 737_280
@@ -70,12 +70,6 @@ def by_batch(factor_classes: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 def fill_bandwidth() -> float:
     """Return bytes written per second by filling a large array on one thread."""
     target = torch.empty(1 << 26, dtype=torch.uint8)
@@ -83,8 +77,7 @@ def fill_bandwidth() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of the dSprites renderer.")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = benchmark_parser("Benchmark of the dSprites renderer.", rounds=5)
     parser.add_argument("--all", action="store_true", help="draw and pack all images once")
     arguments = parser.parse_args()
     threads = torch.get_num_threads()
@@ -112,6 +105,26 @@ def main() -> None:
     print(
         f"| {image:.0f} | {batch:.0f} | {own:.1f} | {image / own:.0f} x, {batch / own:.1f} x | "
         f"{1e6 * 4096 / bandwidth:.2f} |"
+    )
+    write_report(
+        name="dsprites",
+        what="Drawing sprites",
+        command="python benchmarks/data/dsprites.py",
+        limit="4,096 bytes an image written once",
+        measurements=[
+            Measurement(
+                case=f"{N_IMAGES:,} images",
+                shapes="64 x 64 pixels",
+                dtype="float64 to uint8",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=1e3 * best[2],
+                peers={"numpy, image by image": 1e3 * best[0], "torch, a batch": 1e3 * best[1]},
+                limit=1e3 * N_IMAGES * 4096 / bandwidth,
+            )
+        ],
+        folder=arguments.out,
     )
     if arguments.all:
         torch.set_num_threads(threads)

@@ -9,10 +9,8 @@ bandwidth measured here.
 Run: python benchmarks/data/shapes3d.py          (add --all to draw all images once)
 """
 
-import argparse
 import platform
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,6 +19,8 @@ from seethrough.data import shapes3d
 from seethrough.data.shapes3d_calibration import draw
 from seethrough.data.shapes3d_factors import FACTOR_SIZES
 from seethrough.data.shapes3d_scene import Scene
+from seethrough.performance.clock import copy_bandwidth, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 N_IMAGES = 4096
 N_CAST = 16
@@ -43,22 +43,8 @@ def by_indexing(factor_classes: torch.Tensor) -> torch.Tensor:
     return levels.to(torch.uint8).view(-1, *shapes3d.IMAGE_SHAPE)
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by copying a large array on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.zeros_like(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of the 3D Shapes renderer.")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = benchmark_parser("Benchmark of the 3D Shapes renderer.", rounds=5)
     parser.add_argument("--all", action="store_true", help="draw all images once")
     arguments = parser.parse_args()
     threads = torch.get_num_threads()
@@ -90,6 +76,26 @@ def main() -> None:
     print(
         f"| {cast:.0f} | {indexed:.0f} | {own:.1f} | {cast / own:.0f} x, {indexed / own:.1f} x | "
         f"{1e6 * 9 * 12_288 / bandwidth:.1f} |"
+    )
+    write_report(
+        name="shapes3d",
+        what="Composing images of 3D Shapes",
+        command="python benchmarks/data/shapes3d.py",
+        limit="four maps of 16 bits read and an image written once, at the bandwidth of a copy",
+        measurements=[
+            Measurement(
+                case="1,000 images",
+                shapes="64 x 64 pixels, 3 colours",
+                dtype="int16 to uint8",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=own,  # microseconds an image are milliseconds for a thousand
+                peers={"casting rays": cast, "indexing": indexed},
+                limit=1e6 * 9 * 12_288 / bandwidth,
+            )
+        ],
+        folder=arguments.out,
     )
     if arguments.all:
         torch.set_num_threads(threads)

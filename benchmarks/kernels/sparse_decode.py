@@ -172,6 +172,40 @@ def measure(
     )
 
 
+def measurements(
+    rows: int, d: int, width: int, k: int, rounds: int, device: str
+) -> list[Measurement]:
+    """Print and return the times of decoding, of its backward pass, and of all gradients."""
+    code = sample_code(rows, width, k, device)
+    generator = torch.Generator().manual_seed(1)
+    W_dec, gradient, x = (
+        torch.randn(n, d, generator=generator).to(device) for n in (width, rows, rows)
+    )
+    n = len(code.latents)
+    by_latent = torch.bincount(code.latents, minlength=width)
+    shapes = f"B {rows}, D {d}, M {width}, {n} entries"
+    print(
+        f"{shapes}, rows of {int(code.row_counts().min())} to {int(code.row_counts().max())}, "
+        f"latents of {int(by_latent.min())} to {int(by_latent.max())} entries"
+    )
+    decoders = {"dense": dense, "COO": coo, "CSR": csr, "embedding_bag": bags}
+    decoders["ours"] = sparse_decode
+    forwards = {name: forward(decode, code, W_dec) for name, decode in decoders.items()}
+    del decoders["CSR"]
+    backwards = {name: backward(decode, code, W_dec, gradient) for name, decode in decoders.items()}
+    ways = {"dense": all_gradients_dense, "two passes": all_gradients_halves}
+    ways["one pass"] = all_gradients_once
+    gradients = {name: way(code, W_dec, gradient, x) for name, way in ways.items()}
+    return [
+        measure(title, works, 4 * d * n_rows, shapes, rounds, device)
+        for title, works, n_rows in (
+            ("decode", forwards, n + rows),
+            ("backward to values and W_dec", backwards, n + width),
+            ("gradients of W_dec, W_enc and b_enc", gradients, 2 * n + 3 * width),
+        )
+    ]
+
+
 def main() -> None:
     parser = benchmark_parser("Benchmark of sparse decoding.", rounds=5)
     parser.add_argument("--rows", type=int, default=4096)
@@ -182,57 +216,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-    rows, d, width, device = arguments.rows, arguments.d, arguments.latents, arguments.device
-    code = sample_code(rows, width, arguments.k, device)
-    generator = torch.Generator().manual_seed(1)
-    W_dec, gradient, x = (
-        torch.randn(n, d, generator=generator).to(device) for n in (width, rows, rows)
-    )
-    n = len(code.latents)
-    by_latent = torch.bincount(code.latents, minlength=width)
     print(
-        f"device {device} ({platform.machine()}), float32 (matmul precision "
-        f"{torch.get_float32_matmul_precision()}), 1 thread, torch {torch.__version__}, "
-        f"B {rows}, D {d}, M {width}, n {n}, rows of {int(code.row_counts().min())} to "
-        f"{int(code.row_counts().max())}, latents of {int(by_latent.min())} to "
-        f"{int(by_latent.max())} entries"
+        f"device {arguments.device} ({platform.machine()}), float32 (matmul precision "
+        f"{torch.get_float32_matmul_precision()}), 1 thread, torch {torch.__version__}"
     )
-    decoders = {"dense": dense, "COO": coo, "CSR": csr, "embedding_bag": bags}
-    decoders["ours"] = sparse_decode
-    shapes = f"B {rows}, D {d}, M {width}, {n} entries"
-    found = [
-        measure(
-            "decode",
-            {name: forward(decode, code, W_dec) for name, decode in decoders.items()},
-            4 * d * (n + rows),
-            shapes,
-            arguments.rounds,
-            device,
-        )
-    ]
-    del decoders["CSR"]
-    found.append(
-        measure(
-            "backward to values and W_dec",
-            {name: backward(decode, code, W_dec, gradient) for name, decode in decoders.items()},
-            4 * d * (n + width),
-            shapes,
-            arguments.rounds,
-            device,
-        )
-    )
-    ways = {"dense": all_gradients_dense, "two passes": all_gradients_halves}
-    ways["one pass"] = all_gradients_once
-    found.append(
-        measure(
-            "gradients of W_dec, W_enc and b_enc",
-            {name: way(code, W_dec, gradient, x) for name, way in ways.items()},
-            4 * d * (2 * n + 3 * width),
-            shapes,
-            arguments.rounds,
-            device,
-        )
-    )
+    sizes = (arguments.rows, arguments.d, arguments.latents, arguments.k)
+    found = measurements(*sizes, arguments.rounds, arguments.device)
     write_report(
         name="decode",
         what="Sparse decoding and its gradients, alone",

@@ -9,10 +9,7 @@ Limit: reading every code once, at the copy bandwidth measured here.
 Run: python benchmarks/metrics/mig.py
 """
 
-import argparse
 import platform
-import time
-from collections.abc import Callable
 
 import numpy as np
 import sklearn
@@ -20,6 +17,8 @@ import torch
 from sklearn.metrics import mutual_info_score
 
 from seethrough.metrics.mig import mutual_information
+from seethrough.performance.clock import copy_bandwidth, milliseconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 SIZES = (3, 6, 40, 32, 32)
 N_SAMPLES = 10_000
@@ -63,24 +62,9 @@ def by_one_bincount_per_factor(codes: np.ndarray, factors: np.ndarray) -> np.nda
     return result
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by a large copy on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of mutual information.")
+    parser = benchmark_parser("Benchmark of mutual information.", rounds=5)
     parser.add_argument("--codes", type=int, nargs="+", default=[10, 128, 1024])
-    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bandwidth = copy_bandwidth()
@@ -92,26 +76,51 @@ def main() -> None:
     )
     print("| codes | per pair, ms | bincount per factor, ms | ours, ms | ratios | limit, ms |")
     print("|---|---|---|---|---|---|")
+    found: list[Measurement] = []
     for n_codes in arguments.codes:
         codes, factors = sample(n_codes)
         doubles, classes = codes.double().numpy(), factors.numpy()
         ours = mutual_information(codes, factors, N_BINS).numpy()
         assert np.abs(ours - by_one_bincount_per_factor(doubles, classes)).max() < 1e-9
         assert np.abs(ours - by_pairs(doubles, classes)).max() < 1e-9
-        best = [np.inf] * 3
-        for _ in range(arguments.rounds):
-            seconds = [
-                process_seconds(lambda: by_pairs(doubles, classes)),  # noqa: B023
-                process_seconds(lambda: by_one_bincount_per_factor(doubles, classes)),  # noqa: B023
-                process_seconds(lambda: mutual_information(codes, factors, N_BINS)),  # noqa: B023
-            ]
-            best = [min(pair) for pair in zip(best, seconds, strict=True)]
-        pairs, bincount, own = (1e3 * s for s in best)
+        times = milliseconds(
+            {
+                "pairs": lambda: by_pairs(doubles, classes),  # noqa: B023
+                "bincount": lambda: by_one_bincount_per_factor(doubles, classes),  # noqa: B023
+                "ours": lambda: mutual_information(codes, factors, N_BINS),  # noqa: B023
+            },
+            arguments.rounds,
+        )
+        pairs, bincount, own = times.values()
         limit = 1e3 * codes.nbytes / bandwidth
         print(
             f"| {n_codes} | {pairs:.0f} | {bincount:.1f} | {own:.1f} | "
             f"{pairs / own:.0f} x, {bincount / own:.1f} x | {limit:.2f} |"
         )
+        found.append(
+            Measurement(
+                case=f"{n_codes:,} codes",
+                shapes=f"{N_SAMPLES:,} samples, {N_BINS} bins, factors of {SIZES} classes",
+                dtype="float32, arithmetic float64",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=own,
+                peers={"scikit-learn, pair by pair": pairs, "one bincount a factor": bincount},
+                limit=limit,
+                goal_faster=30.0 if n_codes >= 128 else None,
+                goal_peer="scikit-learn, pair by pair",
+            )
+        )
+    write_report(
+        name="mig",
+        what="Mutual information of binned codes with factors",
+        command="python benchmarks/metrics/mig.py",
+        limit="every code read once, at the bandwidth of a copy",
+        measurements=found,
+        packages=("scikit-learn",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

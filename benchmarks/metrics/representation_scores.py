@@ -8,7 +8,6 @@ largest forests. No peer: the parts are compared with each other. The random cod
 Run: python benchmarks/metrics/representation_scores.py
 """
 
-import argparse
 import platform
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from seethrough.metrics import (
     specialised_units,
 )
 from seethrough.metrics.information_scores import information_scores, shuffled
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 SIZES = (10, 10, 10, 8, 4, 15)
 N_SAMPLES = 2048
@@ -70,15 +70,15 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time of each score of a representation.")
+    parser = benchmark_parser("Time of each score of a representation.", rounds=2)
     parser.add_argument("--codes", type=int, nargs="+", default=[10, 1000])
-    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(
         f"device cpu ({platform.machine()}), codes float32, 1 thread, {N_SAMPLES} images, factors "
         f"{SIZES}, torch {torch.__version__}, scikit-learn {sklearn.__version__}; seconds"
     )
+    found: list[Measurement] = []
     dci_scores(halves(*sample(4, sparse=False), 0), 0)  # imports scikit-learn
     for row, n_codes in enumerate(arguments.codes):
         for label, sparse in (("dense", False), ("Top-k", True)):
@@ -92,6 +92,29 @@ def main() -> None:
                 times = [seconds(part, arguments.rounds) for part in work.values()]
                 cells = " | ".join(f"{time:.2f}" for time in [*times, sum(times)])
                 print(f"| {n_codes} | {label} | {which} | {cells} |", flush=True)
+                found.append(
+                    Measurement(
+                        case=f"{n_codes:,} units, {label} code, {which} factors",
+                        shapes=f"{N_SAMPLES:,} images",
+                        dtype="float32",
+                        device="cpu",
+                        threads=1,
+                        rounds=arguments.rounds,
+                        ours=1e3 * sum(times),
+                        note=", ".join(
+                            f"{name} {time:.2f} s" for name, time in zip(work, times, strict=True)
+                        ),
+                    )
+                )
+    write_report(
+        name="representation_scores",
+        what="All scores of a representation",
+        command="python benchmarks/metrics/representation_scores.py",
+        limit="none stated",
+        measurements=found,
+        packages=("scikit-learn",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ early and at random, so a few test images differ; both accuracies are printed.
 Run: python benchmarks/metrics/sap.py
 """
 
-import argparse
 import platform
 import time
 import warnings
@@ -20,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from seethrough.metrics import TrainTest, halves, sap_accuracies
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 SIZES = {"dSprites": (3, 6, 40, 32, 32), "3D Shapes": (10, 10, 10, 8, 4, 15)}
 N_SAMPLES = 2048
@@ -50,9 +50,8 @@ def by_pairs(data: TrainTest) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of SAP.")
+    parser = benchmark_parser("Benchmark of SAP.", rounds=3)
     parser.add_argument("--codes", type=int, nargs="+", default=[10, 1000])
-    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(1)
@@ -63,6 +62,7 @@ def main() -> None:
     )
     print("| factors | codes | LinearSVC, s (scaled) | ours, s | ratio | mean accuracies |")
     print("|---|---|---|---|---|---|")
+    found: list[Measurement] = []
     for name, sizes in SIZES.items():
         for n_codes in arguments.codes:
             data = sample(sizes, n_codes)
@@ -80,6 +80,28 @@ def main() -> None:
                 f"| {name} | {n_codes} | {peer:.1f} | {own:.2f} | {peer / own:.0f} x | "
                 f"{theirs.mean():.4f}, {ours.mean():.4f} |"
             )
+            found.append(
+                Measurement(
+                    case=f"{n_codes:,} codes, factors of {name}",
+                    shapes=f"{N_SAMPLES:,} images in halves",
+                    dtype="float32, arithmetic float64",
+                    device="cpu",
+                    threads=1,
+                    rounds=arguments.rounds,
+                    ours=1e3 * own,
+                    peers={"LinearSVC, a pair at a time": 1e3 * peer},
+                    note=f"mean accuracies {theirs.mean():.4f} and {ours.mean():.4f}",
+                )
+            )
+    write_report(
+        name="sap",
+        what="SAP's accuracies",
+        command="python benchmarks/metrics/sap.py",
+        limit="none stated",
+        measurements=found,
+        packages=("scikit-learn",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the copy bandwidth measured here. Models have random weights and LayerScale.
 Run: python benchmarks/neurons/activation_statistics.py
 """
 
-import argparse
 import platform
 import time
 from collections.abc import Callable
@@ -30,6 +29,8 @@ from seethrough.neurons.activation_statistics import (
 )
 from seethrough.neurons.sites import Site, recorded, sites_of, visited
 from seethrough.neurons.token_readings import token_readings
+from seethrough.performance.clock import copy_bandwidth, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 
 N_BATCHES = 2
 
@@ -153,20 +154,6 @@ def assert_equal(one: StatisticsTable, other: StatisticsTable) -> None:
                 torch.testing.assert_close(*values, rtol=1e-5, atol=1e-6)
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by a large copy on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
 @torch.no_grad()
 def activation_bytes(model: VisionTransformer, batches: Batches, sites: tuple[Site, ...]) -> int:
     with recorded(model, sites) as at:
@@ -174,7 +161,7 @@ def activation_bytes(model: VisionTransformer, batches: Batches, sites: tuple[Si
     return N_BATCHES * sum(vectors.nbytes for vectors in at.values())
 
 
-def measure(case: Case, rounds: int, bandwidth: float) -> None:
+def measure(case: Case, rounds: int, bandwidth: float) -> Measurement:
     model, batches = build(case), data(case)
     sites = sites_of(model, case.blocks)
     # Allocating the table is no part of a batch.
@@ -201,11 +188,24 @@ def measure(case: Case, rounds: int, bandwidth: float) -> None:
         f"{100 * (streamed / forward - 1):.2f} % | {100 * (stored / forward - 1):.1f} % | "
         f"{100 * (looped / forward - 1):.1f} % | {1e3 * limit:.2f} |"
     )
+    return Measurement(
+        case=f"{case.name}, {len(case.blocks)} blocks",
+        shapes=f"{N_BATCHES} batches of {case.batch_size} images, {case.n_classes} classes",
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        rounds=rounds,
+        ours=1e3 * (forward + inside),  # the difference of two passes is noise on a busy machine
+        peers={"store, then reduce": 1e3 * stored, "loop over classes": 1e3 * looped},
+        limit=1e3 * forward,
+        goal_limit=1.03,
+        note=f"whole passes {100 * (streamed / forward - 1):+.2f} %, reading every activation once "
+        f"{1e3 * limit:.2f} ms",
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of streaming unit statistics.")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = benchmark_parser("Benchmark of streaming unit statistics.", rounds=7)
     parser.add_argument("--batch-size", type=int, help="instead of the sizes of the cases")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -220,9 +220,16 @@ def main() -> None:
         "store then reduce | loop over classes | limit, ms |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for case in CASES:
-        size = arguments.batch_size or case.batch_size
-        measure(replace(case, batch_size=size), arguments.rounds, bandwidth)
+    cases = [replace(c, batch_size=arguments.batch_size or c.batch_size) for c in CASES]
+    write_report(
+        name="activation_statistics",
+        what="Streaming statistics of units on top of a forward pass",
+        command="python benchmarks/neurons/activation_statistics.py",
+        limit="the forward pass alone",
+        measurements=[measure(case, arguments.rounds, bandwidth) for case in cases],
+        packages=("timm",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Run: python benchmarks/pruning/column_norms.py
 
 import argparse
 import platform
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -26,6 +25,8 @@ from seethrough.models import torchvision_compatibility  # noqa: F401
 import timm
 from timm.models.vision_transformer import VisionTransformer
 
+from seethrough.performance.clock import copy_bandwidth, process_seconds
+from seethrough.performance.report import Measurement, benchmark_parser, write_report
 from seethrough.pruning.column_norms import (
     RunningSquares,
     column_norms,
@@ -84,20 +85,6 @@ def seconds_in_observers(model: nn.Module, batches: list[Tensor]) -> float:
     return spent
 
 
-def process_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def copy_bandwidth() -> float:
-    """Return bytes read and written per second by a large copy on one thread."""
-    source = torch.ones(1 << 26, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    target.copy_(source)
-    return 2 * source.nbytes / min(process_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
 def shortest(
     plain: Callable[[], object], other: Callable[[], object], arguments: argparse.Namespace
 ) -> tuple[float, float]:
@@ -110,10 +97,9 @@ def shortest(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Benchmark of streaming column norms.")
+    parser = benchmark_parser("Benchmark of streaming column norms.", rounds=12)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--batches", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=12)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model, generator = one_block(), torch.Generator().manual_seed(0)
@@ -145,6 +131,32 @@ def main() -> None:
     print(f"| the same, observers alone | {inside:.1f} | {inside / plain:+.1%} |")
     print(f"| stored activations, norms at the end | {stores:.0f} | {stores / again - 1:+.1%} |")
     print(f"| limit: every activation read once | {limit:.1f} | {limit / plain:+.1%} |")
+    write_report(
+        name="column_norms",
+        what="Streaming column norms on top of a forward pass",
+        command="python benchmarks/pruning/column_norms.py",
+        limit="the forward pass alone",
+        measurements=[
+            Measurement(
+                case="forward pass with norms",
+                shapes=f"one block of width 768, {arguments.batches} batches of "
+                f"{arguments.batch_size} images of 224^2",
+                dtype="float32",
+                device="cpu",
+                threads=1,
+                rounds=arguments.rounds,
+                ours=own,
+                # Of two pairs of runs: what storing adds, on top of the same forward pass.
+                peers={"activations stored, norms at the end": plain * stores / again},
+                limit=plain,
+                goal_limit=1.03,
+                note=f"the observers alone take {inside:.1f} ms, reading every activation once "
+                f"{limit:.1f} ms",
+            )
+        ],
+        packages=("timm",),
+        folder=arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def differences(state: TrainingState, batch: Tensor, k_per_sample: int) -> dict[
     found = state.sae.rule.training_pass(dictionary, batch).reconstruction
     loss = (found - batch).square().mean()
     loss.backward()  # type: ignore[no-untyped-call]
-    errors = {"loss": abs(float(loss / expected) - 1)}
+    errors = {"loss": abs(float((loss / expected).detach()) - 1)}
     for name, parameter in dictionary.named_parameters():
         wanted = dense.get_parameter(name).grad
         assert parameter.grad is not None

@@ -1,0 +1,1 @@
+"""What benchmarks measure, how it is written down, and the work that they time."""
