@@ -1,5 +1,7 @@
 """Figures of autoencoders: what is drawn of a run whose numbers are known."""
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -120,3 +122,12 @@ def test_factors_with_their_control() -> None:
 def test_unknown_factors_are_a_sentence() -> None:
     figure = layers_sae.factors_by_sparsity({"a": run(factors=False)})
     assert figure.axes[0].texts[0].get_text() == "The factors of these images are not known."
+
+
+def test_the_sweep_is_of_k_alone() -> None:
+    """Other methods have places too, and l1 ends in a digit."""
+    some = run()
+    others = tuple(
+        Row(f"fve/{place}/dense", "", {"place": place}, "1", (0.5,)) for place in ("l1", "patches")
+    )
+    assert layers_sae.ks_of(replace(some, rows=(*some.rows, *others))) == [5, 11]

@@ -78,7 +78,9 @@ def reconstruction(runs: Runs) -> Figure:
 def ks_of(result: StudyResult) -> list[int]:
     """Return the sweep of k of a run, in rising order."""
     places = {str(row.cell.get("place", "")) for row in result.rows if row.id.startswith("fve/")}
-    return sorted(int(place[1:]) for place in places if place[1:].isdigit())
+    return sorted(
+        int(place[1:]) for place in places if place.startswith("k") and place[1:].isdigit()
+    )
 
 
 def _at_ks(result: StudyResult, quantity: str, model: Model, ks: Iterable[int]) -> list[float]:
