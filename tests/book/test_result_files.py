@@ -54,3 +54,14 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 )
 def test_near(known: list[str], expected: str) -> None:
     assert near("dead/50", known).startswith(expected)
+
+
+def test_a_file_that_changed_is_read_again(
+    tmp_path: Path, write_result: Callable[..., Path]
+) -> None:
+    path = tmp_path / "results" / "reference" / "some.json"
+    write_result(path, {"a": ("1", [1.0])})
+    assert read_result(tmp_path, "reference", "some").row("a").mean == 1
+    assert read_result(tmp_path, "reference", "some") is read_result(tmp_path, "reference", "some")
+    write_result(path, {"a": ("1", [20.0])})
+    assert read_result(tmp_path, "reference", "some").row("a").mean == 20

@@ -6,6 +6,7 @@ written when the notebooks were executed; ``reference`` is the committed largest
 """
 
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from seethrough.results import StudyResult
@@ -53,6 +54,13 @@ def read_result(root: Path, source: str, study: str) -> StudyResult:
         known = [other.stem for other in path.parent.glob("*.json")]
         raise MissingResult(f"no result file {shown} for study {study!r}; {near(study, known)}")
     try:
-        return StudyResult.read(path)
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
     except ValueError as error:
         raise MissingResult(f"{shown} is not a valid result file: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int, size: int) -> StudyResult:
+    """Read a file once while it stays as it is: a page quotes one many times."""
+    return StudyResult.read(path)
