@@ -157,6 +157,35 @@ def of_both(x: Tensor | None, reconstruction: Tensor, code: Tensor) -> Tensor:
     return reconstruction.square().sum() + code.sum()
 
 
+@pytest.mark.parametrize("loss", [squared_error, with_penalty, of_the_code])
+def test_a_centre_is_subtracted_and_gets_its_gradient(device: str, loss: Any) -> None:
+    *tensors, centre = *sample(device), sample(device)[4] / 3
+
+    def inside(*leaves: Tensor) -> tuple[Tensor, Tensor]:
+        *five, c = leaves
+        reconstruction, code = sparse_encode_decode(*five, k_per_sample=2, centre=c)
+        return reconstruction, code.dense()
+
+    def outside(*leaves: Tensor) -> tuple[Tensor, Tensor]:
+        x, *others, c = leaves
+        found: tuple[Tensor, Tensor] = dense(x - c, *others)
+        return found
+
+    found, exact = (passes(way, loss, *tensors, centre) for way in (inside, outside))
+    assert max(map(relative_error, found, exact)) < 1e-13
+
+
+def test_the_gradient_of_a_centre_needs_none_of_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a gradient of the inputs was computed")
+
+    monkeypatch.setattr("seethrough.kernels.sparse_encode_decode.input_gradient", refuse)
+    x, *parameters = sample("cpu")
+    leaves = [parameter.requires_grad_() for parameter in parameters]
+    found, _ = sparse_encode_decode(x, *leaves, k_per_sample=2, centre=leaves[3])
+    torch.autograd.grad(found.square().sum(), leaves)
+
+
 class LargestTensor(TorchDispatchMode):
     """The number of elements of the largest tensor that any operation returns."""
 

@@ -47,13 +47,14 @@ class AuxK:
             return inputs.new_zeros(())
         residual = (inputs - reconstruction).detach()
         answer, _ = sparse_encode_decode(
-            inputs - dictionary.b_dec,
+            inputs,
             dictionary.W_enc[latents],
             dictionary.b_enc[latents],
             dictionary.W_dec[latents],
             None,
             self.k_aux or max(1, inputs.shape[1] // 2),
             "row",
+            centre=dictionary.b_dec,
         )
         energy = residual.square().sum()
         share = torch.where(energy > 0, self.weight / energy, 0.0)

@@ -66,7 +66,7 @@ class BatchTopKRule(nn.Module):
     def training_pass(self, dictionary: Dictionary, inputs: Float[Tensor, "B D"]) -> TrainingPass:
         """Return the pass of a batch of standardised inputs; counts it for the threshold."""
         reconstruction, code = sparse_encode_decode(
-            inputs - dictionary.b_dec,
+            inputs,
             dictionary.W_enc,
             dictionary.b_enc,
             dictionary.W_dec,
@@ -74,6 +74,7 @@ class BatchTopKRule(nn.Module):
             self.config.k,
             "batch",
             PRECISIONS[self.config.encoder_precision],
+            centre=dictionary.b_dec,
         )
         self._observe(code)
         return pass_of_ragged(reconstruction, code)

@@ -50,7 +50,7 @@ class TopKRule(nn.Module):
     def training_pass(self, dictionary: Dictionary, inputs: Float[Tensor, "B D"]) -> TrainingPass:
         """Return the pass of a batch of standardised inputs."""
         reconstruction, code = sparse_encode_decode(
-            inputs - dictionary.b_dec,
+            inputs,
             dictionary.W_enc,
             dictionary.b_enc,
             dictionary.W_dec,
@@ -58,6 +58,7 @@ class TopKRule(nn.Module):
             self.config.k,
             "row",
             PRECISIONS[self.config.encoder_precision],
+            centre=dictionary.b_dec,
         )
         return pass_of_ragged(reconstruction, code)
 
