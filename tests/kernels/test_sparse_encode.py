@@ -7,29 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from seethrough.kernels import latent_gradients, weighted_row_sums
 from seethrough.kernels.ragged_code import RaggedCode
 from seethrough.kernels.sparse_decode import sparse_decode
 from seethrough.kernels.sparse_encode import sparse_encode, with_encoder_gradients
-
-PATHS = ["torch on cpu", "triton interpreted", pytest.param("triton", marks=pytest.mark.gpu)]
-
-
-@pytest.fixture(params=PATHS)
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the device of a path; the interpreter runs Triton's kernels on CPU tensors."""
-    if request.param == "torch on cpu":
-        return "cpu"
-    pytest.importorskip("triton")
-    if request.param == "triton":
-        if not torch.cuda.is_available():
-            pytest.skip("no CUDA device")
-        return "cuda"
-    if torch.cuda.is_available():
-        pytest.skip("with a card the kernels are not interpreted")
-    for module in (weighted_row_sums, latent_gradients):
-        monkeypatch.setattr(module, "takes_triton", lambda device: True)
-    return "cpu"
 
 
 def selected(z: Tensor, k: int, selection: str) -> Tensor:

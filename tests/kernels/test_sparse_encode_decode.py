@@ -8,30 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seethrough.kernels import latent_gradients, weighted_row_sums
 from seethrough.kernels.sparse_decode import sparse_decode
 from seethrough.kernels.sparse_encode import sparse_encode
 from seethrough.kernels.sparse_encode_decode import sparse_encode_decode
 
-PATHS = ["torch on cpu", "triton interpreted", pytest.param("triton", marks=pytest.mark.gpu)]
 Autoencoder = Callable[..., tuple[Tensor, Tensor]]
-
-
-@pytest.fixture(params=PATHS)
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the device of a path; the interpreter runs Triton's kernels on CPU tensors."""
-    if request.param == "torch on cpu":
-        return "cpu"
-    pytest.importorskip("triton")
-    if request.param == "triton":
-        if not torch.cuda.is_available():
-            pytest.skip("no CUDA device")
-        return "cuda"
-    if torch.cuda.is_available():
-        pytest.skip("with a card the kernels are not interpreted")
-    for module in (weighted_row_sums, latent_gradients):
-        monkeypatch.setattr(module, "takes_triton", lambda device: True)
-    return "cpu"
 
 
 def sample(device: str, rows: int = 6, width: int = 9, d: int = 5) -> list[Tensor]:

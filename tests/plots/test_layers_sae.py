@@ -62,11 +62,6 @@ def words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_curves_leave_out_the_released_model() -> None:
-    assert layers_sae.curve(run(), "active/equal_l0") == ([0.0, 0.5, 0.7], [11.0, 12.0, 13.0])
-    assert layers_sae.curve(run(), "nothing") == ([], [])
-
-
 def test_reconstruction_over_the_sweep() -> None:
     assert layers_sae.ks_of(run()) == [5, 11]
     figure = layers_sae.reconstruction({"a": run()})

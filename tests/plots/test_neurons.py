@@ -77,15 +77,6 @@ def words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_models_come_by_sparsity_after_the_dense_ones() -> None:
-    levels = {name: LEVELS[name] for name in ("wanda/0.7", "dense_tuned", "wanda/0.5", "dense")}
-    models = neurons.models_of(run(levels))
-    assert [model.name for model in models] == ["dense", "dense_tuned", "wanda/0.5", "wanda/0.7"]
-    assert [model.label for model in models] == [
-        "dense, as released", "dense, same steps", "50 % removed", "70 % removed",
-    ]  # fmt: skip
-
-
 def test_blocks_of_all_runs() -> None:
     assert neurons.blocks_of(run(blocks=(3, 1)), run(blocks=(11,))) == [1, 3, 11]
 
@@ -174,7 +165,6 @@ def test_every_factor_has_a_line_dashed_where_classes_do_not_depend_on_it() -> N
 
 def test_unknown_factors_are_said_to_be_unknown() -> None:
     natural = run(factors=False)
-    assert not neurons.knows_factors(natural)
     for draw in (neurons.factor_counts, neurons.information_by_factor):
         (text,) = draw({"this run": natural}).axes[0].texts
         assert text.get_text() == "The factors of these images are not known."

@@ -13,6 +13,7 @@ from seethrough.plots.tables import (
     markdown_table,
     named_runs,
     number,
+    parameters_table,
     percent,
     points,
     rows_named,
@@ -107,6 +108,18 @@ def test_comparison_shows_what_either_run_has(make_result: Any) -> None:
     assert table[4].endswith(f"| 100{SPACE}% (100 to 100) | – |")
     assert table[5].startswith("| mig_last, last epoch | ! | – |")
     assert len(table) == 6
+
+
+def test_parameters_of_every_run_in_words(make_result: Any) -> None:
+    runs = {
+        "a": make_result({"dead": [1.0]}, levels=[0.5, 0.7], grid=((1, 2), (3,))),
+        "b": make_result({"dead": [1.0, 1.0]}, levels=[0.9], grid=()),
+    }
+    table = parameters_table(runs, {"epochs": "passes", "levels": "levels", "grid": "grid"})
+    assert table.data.splitlines() == [
+        "|  | a | b |", "| --- | --- | --- |", "| passes | 2 | 2 |", "| levels | 0.5, 0.7 | 0.9 |",
+        "| grid | 1, 2, 3 |  |", "| seeds | 1 seed | 2 seeds |",
+    ]  # fmt: skip
 
 
 def test_scale_in_words(make_result: Any) -> None:

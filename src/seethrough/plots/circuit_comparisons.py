@@ -5,7 +5,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seethrough.plots.circuits import (
-    Runs,
     kappas_of,
     model_color,
     model_label,
@@ -14,7 +13,7 @@ from seethrough.plots.circuits import (
     tasks_of,
 )
 from seethrough.plots.style import DEAD, PAPER, new_figure, one_legend
-from seethrough.plots.tables import find_row
+from seethrough.plots.tables import Runs, find_row
 from seethrough.results import Row, StudyResult
 from seethrough.studies.circuit_rows import MEAN
 from seethrough.studies.impact_models import TUNED

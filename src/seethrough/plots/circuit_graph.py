@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from seethrough.circuits.circuit_edges import ENDS
 from seethrough.circuits.mask_sites import KINDS
 from seethrough.plots.circuits import (
-    Runs,
     kappas_of,
     model_color,
     model_label,
@@ -27,6 +26,7 @@ from seethrough.plots.circuits import (
     tasks_of,
 )
 from seethrough.plots.style import new_figure
+from seethrough.plots.tables import Runs
 from seethrough.plots.unit_maps import as_png
 from seethrough.results import StudyResult
 from seethrough.studies.circuit_parameters import DENSE_KAPPA, setting

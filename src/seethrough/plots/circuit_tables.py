@@ -6,14 +6,15 @@ from IPython.display import Markdown
 
 from seethrough.circuits.mask_sites import GRANULARITIES
 from seethrough.plots.circuit_comparisons import RATIOS, comparison_label, comparisons_of
-from seethrough.plots.circuits import Runs, model_label, sparse_models, tasks_of
+from seethrough.plots.circuits import model_label, sparse_models, tasks_of
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     find_row,
     markdown_table,
     number,
+    parameters_table,
     percent,
-    result_seeds,
 )
 from seethrough.results import Row, StudyResult
 from seethrough.studies.circuit_masks import SEEN_HUES, SHUFFLED, UNTRAINED
@@ -62,12 +63,7 @@ def layout_table(runs: Runs) -> Markdown:
 
 def scale_table(runs: Runs) -> Markdown:
     """Return what each run looked at."""
-    lines = [
-        [words, *(_plain(result.provenance.parameters[name]) for result in runs.values())]
-        for name, words in SHOWN.items()
-    ]
-    lines.append(["seeds", *(result_seeds(result) for result in runs.values())])
-    return markdown_table(["", *runs], lines)
+    return parameters_table(runs, SHOWN)
 
 
 def ratio_table(runs: Runs) -> Markdown:
@@ -205,10 +201,6 @@ def _interval(result: StudyResult, id: str, *, signed: bool = False) -> str:
     if math.isnan(values[0]):
         return DASH
     return mean if math.isnan(values[1]) else f"{mean} ({low} to {high})"
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else f"{value}"
 
 
 def _two(row: Row | None) -> str:

@@ -4,15 +4,13 @@ A model has one colour in all of them. A diamond stands at the price that the pa
 model: twice as much for the dense one.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seethrough.circuits.mask_sites import KINDS
 from seethrough.plots.style import DEAD, new_figure, one_legend
-from seethrough.plots.tables import find_row
+from seethrough.plots.tables import Runs, find_row
 from seethrough.results import StudyResult
 from seethrough.studies.circuit_parameters import (
     DENSE_KAPPA,
@@ -23,7 +21,6 @@ from seethrough.studies.circuit_parameters import (
 from seethrough.studies.circuit_rows import MEAN
 from seethrough.studies.impact_models import TUNED
 
-Runs = Mapping[str, StudyResult]
 DENSE_COLOR, SPARSE_COLORS = "#0072B2", ("#D55E00", "#E69F00", "#CC79A7")
 PANELS = (
     ("node_fraction", "nodes that are active"),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from matplotlib.figure import Figure
 
-from seethrough.plots.neurons import Model
 from seethrough.plots.pictures import draw_strip
+from seethrough.plots.sparsity_curves import Model
 from seethrough.plots.style import new_figure
 from seethrough.plots.unit_maps import as_png
 from seethrough.studies.latent_gallery import ModelGallery

@@ -12,10 +12,22 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seethrough.plots.neurons import Model, Runs, models_of
+from seethrough.plots.sparsity_curves import (
+    UNKNOWN_FACTORS,
+    Model,
+    curve,
+    curve_rows,
+    draw_means,
+    draw_with_band,
+    finish,
+    knows_factors,
+    models_of,
+    n_classes_of,
+    note,
+)
 from seethrough.plots.style import DEAD, new_figure, one_legend
-from seethrough.plots.tables import find_row
-from seethrough.results import Row, StudyResult
+from seethrough.plots.tables import Runs
+from seethrough.results import StudyResult
 from seethrough.studies.impact_models import DENSE
 from seethrough.studies.sae_rows import COMPARISONS
 
@@ -42,7 +54,6 @@ FACTOR_NAMES = {
 _COLORS = {"top": "#0072B2", "random": "#E69F00"}
 _SCALE = "viridis"
 """Colours of models, light for dense."""
-_UNKNOWN = "The factors of these images are not known."
 
 
 def reconstruction(runs: Runs) -> Figure:
@@ -105,30 +116,16 @@ def metrics_by_sparsity(runs: Runs) -> Figure:
     figure, lines = _grid(len(METRIC_NAMES), 1.5)
     for line, (metric, label) in zip(lines, METRIC_NAMES.items(), strict=True):
         for axes, comparison in zip(line, COMPARISONS, strict=True):
-            for selection in SELECTION_NAMES:
-                _draw_selection(axes, main[1], metric, selection, comparison)
+            for selection, words in SELECTION_NAMES.items():
+                color, place = _COLORS[selection], f"{selection}/{comparison}"
+                draw_with_band(axes, main[1], metric, place, words, color)
             for name, other in others:
-                if _n_classes(other) == _n_classes(main[1]):
+                if n_classes_of(other) == n_classes_of(main[1]):
                     x, y = curve(other, f"{metric}/top/{comparison}")
                     axes.plot(x, y, ":", color=DEAD, marker=".", label=f"top latents, {name}")
         line[0].set_ylabel(label, fontsize=8)
-    _finish(figure, lines, main[0])
+    finish(figure, lines[-1], main[0])
     return figure
-
-
-def _n_classes(result: StudyResult) -> object:
-    return result.provenance.parameters.get("n_classes")
-
-
-def _draw_selection(
-    axes: Axes, result: StudyResult, metric: str, selection: str, comparison: str
-) -> None:
-    color, place = _COLORS[selection], f"{selection}/{comparison}"
-    x, y = curve(result, f"{metric}/{place}")
-    axes.plot(x, y, marker=".", color=color, label=SELECTION_NAMES[selection])
-    low, high = (curve(result, f"{metric}_{end}/{place}")[1] for end in ("low", "high"))
-    axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    _draw_released(axes, find_row(result, f"{metric}/{place}/{DENSE}"), color)
 
 
 def active_latents(runs: Runs) -> Figure:
@@ -141,15 +138,13 @@ def active_latents(runs: Runs) -> Figure:
     figure, lines = _grid(1, 2.4)
     for axes, comparison in zip(lines[0], COMPARISONS, strict=True):
         _draw_seeds(axes, main[1], f"active/{comparison}")
-        x, y = curve(main[1], f"active/{comparison}")
-        axes.plot(x, y, marker=".", color="#0072B2", label="mean over seeds")
-        _draw_released(axes, find_row(main[1], f"active/{comparison}/{DENSE}"), "#0072B2")
+        draw_means(axes, main[1], f"active/{comparison}", "mean over seeds", "#0072B2")
         for name, other in others:
             if _same_count(other, main[1]):
                 x, y = curve(other, f"active/{comparison}")
                 axes.plot(x, y, ":", color=DEAD, marker=".", label=name)
     lines[0][0].set_ylabel("latents ever active", fontsize=8)
-    _finish(figure, lines, main[0])
+    finish(figure, lines[-1], main[0])
     return figure
 
 
@@ -159,11 +154,11 @@ def _same_count(one: StudyResult, other: StudyResult) -> bool:
 
 
 def _draw_seeds(axes: Axes, result: StudyResult, place: str) -> None:
-    rows = [row for _, row in _rows(result, place)]
-    sparsities = [sparsity for sparsity, _ in _rows(result, place)]
-    n_seeds = min((row.n for row in rows), default=0)
+    rows = curve_rows(result, place)
+    sparsities = [sparsity for sparsity, _ in rows]
+    n_seeds = min((row.n for _, row in rows), default=0)
     for number in range(n_seeds if n_seeds > 1 else 0):
-        values = [row.per_seed[number] for row in rows]
+        values = [row.per_seed[number] for _, row in rows]
         axes.plot(sparsities, values, color="#56B4E9", linewidth=0.8, label="each seed")
 
 
@@ -174,45 +169,18 @@ def factors_by_sparsity(runs: Runs) -> Figure:
     """
     name, result = next(iter(runs.items()))
     if not knows_factors(result):
-        return _note(_UNKNOWN)
+        return note(UNKNOWN_FACTORS)
     figure, lines = _grid(len(FACTOR_NAMES), 1.6)
     for line, (quantity, label) in zip(lines, FACTOR_NAMES.items(), strict=True):
         for axes, comparison in zip(line, COMPARISONS, strict=True):
-            x, y = curve(result, f"{quantity}/{comparison}")
-            axes.plot(x, y, marker=".", color="#0072B2", label="frequent latents")
-            _draw_released(axes, find_row(result, f"{quantity}/{comparison}/{DENSE}"), "#0072B2")
+            draw_means(axes, result, f"{quantity}/{comparison}", "frequent latents", "#0072B2")
             x, y = curve(result, f"{quantity}_shuffled/{comparison}")
             axes.plot(x, y, ":", color=DEAD, linewidth=1, label="factors shuffled")
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(_as_percent)
         line[0].set_ylabel(label, fontsize=8)
-    _finish(figure, lines, name)
+    finish(figure, lines[-1], name)
     return figure
-
-
-def knows_factors(result: StudyResult) -> bool:
-    """Return whether a run's images have known factors."""
-    return any(row.id.startswith("factor_gap/") for row in result.rows)
-
-
-def curve(result: StudyResult, place: str) -> tuple[list[float], list[float]]:
-    """Return sparsities and means over seeds of the models that took the recovery's steps."""
-    rows = _rows(result, place)
-    return [sparsity for sparsity, _ in rows], [row.mean for _, row in rows]
-
-
-def _rows(result: StudyResult, place: str) -> list[tuple[float, Row]]:
-    rows = [
-        (model.sparsity, find_row(result, f"{place}/{model.name}"))
-        for model in models_of(result)
-        if model.name != DENSE
-    ]
-    return [(sparsity, row) for sparsity, row in rows if row is not None]
-
-
-def _draw_released(axes: Axes, row: Row | None, color: str) -> None:
-    if row is not None:
-        axes.plot(0, row.mean, "D", mfc="white", mec=color, ms=4.5, clip_on=False, zorder=5)
 
 
 def _grid(n_lines: int, height: float) -> tuple[Figure, list[list[Axes]]]:
@@ -225,21 +193,3 @@ def _grid(n_lines: int, height: float) -> tuple[Figure, list[list[Axes]]]:
     for axes, comparison in zip(lines[0], COMPARISONS, strict=True):
         axes.set_title(COMPARISON_NAMES[comparison], fontsize=8)
     return figure, lines
-
-
-def _finish(figure: Figure, lines: list[list[Axes]], name: str) -> None:
-    lines[0][0].plot([], [], "D", mfc="white", mec=DEAD, ms=4.5, label="dense, as released")
-    for axes in lines[-1]:
-        axes.set_xlabel("weights removed")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.set_xlim(left=-0.03)
-    figure.suptitle(name, fontsize=8)
-    one_legend(figure)
-
-
-def _note(words: str) -> Figure:
-    """Return a figure that holds a sentence."""
-    figure, (axes,) = new_figure(1, 1.0)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center")
-    return figure

@@ -12,16 +12,17 @@ from seethrough.plots.layers_sae import (
     SELECTION_NAMES,
 )
 from seethrough.plots.neuron_tables import headline, interval, number_alone, verdict_text
-from seethrough.plots.neurons import Runs, models_of
+from seethrough.plots.sparsity_curves import models_of
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     find_row,
     half_width,
     markdown_table,
     number,
+    parameters_table,
     percent,
     points,
-    result_seeds,
     significant,
 )
 from seethrough.results import Row, StudyResult
@@ -71,16 +72,7 @@ def scale_table(runs: Runs) -> Markdown:
         "n_latents": "top latents per class",
         "n_highest": "images behind the purity",
     }
-    lines = [
-        [words, *(_plain(result.provenance.parameters[name]) for result in runs.values())]
-        for name, words in shown.items()
-    ]
-    lines.append(["seeds", *(result_seeds(result) for result in runs.values())])
-    return markdown_table(["", *runs], lines)
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+    return parameters_table(runs, shown)
 
 
 def paper_table(runs: Runs) -> Markdown:

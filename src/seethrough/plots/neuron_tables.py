@@ -9,19 +9,17 @@ from seethrough.plots.neurons import (
     METRIC_NAMES,
     READING_NAMES,
     SELECTION_NAMES,
-    Model,
-    Runs,
     blocks_of,
-    knows_factors,
-    models_of,
 )
+from seethrough.plots.sparsity_curves import Model, knows_factors, models_of
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     find_row,
     markdown_table,
     number,
+    parameters_table,
     percent,
-    result_seeds,
 )
 from seethrough.results import Row, StudyResult
 from seethrough.studies.impact_models import DENSE, TUNED
@@ -44,16 +42,7 @@ def scale_table(runs: Runs) -> Markdown:
         "n_evaluation": "images behind the information",
         "n_recovery": "images of the recovery",
     }
-    lines = [
-        [words, *(_plain(result.provenance.parameters[name]) for result in runs.values())]
-        for name, words in shown.items()
-    ]
-    lines.append(["seeds", *(result_seeds(result) for result in runs.values())])
-    return markdown_table(["", *runs], lines)
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+    return parameters_table(runs, shown)
 
 
 def equivalence_table(runs: Runs) -> Markdown:

@@ -5,8 +5,7 @@ The diamond at 0 is the dense model as released. Rows are found by the condition
 any blocks and sparsities will do.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +14,22 @@ from matplotlib.figure import Figure
 from seethrough.data.shapes3d_classes import CLASS_FACTORS
 from seethrough.data.shapes3d_factors import FACTOR_NAMES
 from seethrough.neurons.factor_information import FactorInformation
+from seethrough.plots.sparsity_curves import (
+    UNKNOWN_FACTORS,
+    Model,
+    curve,
+    draw_means,
+    draw_with_band,
+    finish,
+    knows_factors,
+    models_of,
+    n_classes_of,
+    note,
+)
 from seethrough.plots.style import DEAD, new_figure, one_legend
-from seethrough.plots.tables import find_row, union
+from seethrough.plots.tables import Runs, find_row, union
 from seethrough.plots.unit_maps import as_png
-from seethrough.results import Row, StudyResult
+from seethrough.results import StudyResult
 from seethrough.studies.impact_models import DENSE, TUNED, Condition
 from seethrough.studies.impact_neurons import (
     READINGS,
@@ -28,7 +39,6 @@ from seethrough.studies.impact_neurons import (
     of_one_factor,
 )
 
-Runs = Mapping[str, StudyResult]
 METRIC_NAMES = {
     "impact": "ablation impact",
     "selectivity": "selectivity (AUROC)",
@@ -53,35 +63,6 @@ _COUNTS = {
     "factor_gap": "best minus second",
     "one_factor_units": "units of one factor",
 }
-_UNKNOWN = "The factors of these images are not known."
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model of a result, by its part of the rows' ids."""
-
-    name: str
-    """dense, dense_tuned, wanda/0.7."""
-    sparsity: float
-    """Share of weights removed."""
-
-    @property
-    def label(self) -> str:
-        """Return the model in words."""
-        dense = {DENSE: "dense, as released", TUNED: "dense, same steps"}
-        return dense.get(self.name, f"{100 * self.sparsity:g} % removed")
-
-
-def models_of(result: StudyResult) -> list[Model]:
-    """Return the models of a run by rising sparsity, the dense ones first."""
-    conditions = [
-        Condition(method=str(cell["model"]), sparsity=float(cell["sparsity"]))
-        for cell in (row.cell for row in result.rows)
-        if "model" in cell
-    ]
-    found = {condition.name: Model(condition.name, condition.sparsity) for condition in conditions}
-    return sorted(found.values(), key=lambda model: (model.name not in (DENSE, TUNED),
-                                                     model.sparsity, model.name))  # fmt: skip
 
 
 def blocks_of(*results: StudyResult) -> list[int]:
@@ -104,65 +85,19 @@ def metrics_by_sparsity(runs: Runs) -> Figure:
     lines = figure.subplots(len(METRIC_NAMES), len(blocks), squeeze=False, sharex=True)
     for line, (metric, label) in zip(lines, METRIC_NAMES.items(), strict=True):
         for axes, block in zip(line, blocks, strict=True):
-            for selection in SELECTION_NAMES:
-                _draw_selection(axes, main[1], metric, f"{selection}/{block}")
+            for selection, words in SELECTION_NAMES.items():
+                color, place = _SELECTION_COLORS[selection], f"{selection}/{block}"
+                draw_with_band(axes, main[1], metric, place, words, color)
             for name, other in others:
-                if metric == "entropy" and _n_classes(other) != _n_classes(main[1]):
+                if metric == "entropy" and n_classes_of(other) != n_classes_of(main[1]):
                     continue
-                x, y = _curve(other, f"{metric}/top/{block}")
+                x, y = curve(other, f"{metric}/top/{block}")
                 axes.plot(x, y, ":", color=DEAD, marker=".", label=f"top units, {name}")
         line[0].set_ylabel(label, fontsize=8)
     for axes, block in zip(lines[0], blocks, strict=True):
         axes.set_title(f"block {block}")
-    _sparsity_axes(lines[-1])
-    _key(lines[0, 0])
-    figure.suptitle(main[0], fontsize=8)
-    one_legend(figure)
+    finish(figure, lines[-1], main[0])
     return figure
-
-
-def _n_classes(result: StudyResult) -> object:
-    return result.provenance.parameters.get("n_classes")
-
-
-def _draw_selection(axes: Axes, result: StudyResult, metric: str, place: str) -> None:
-    selection = place.split("/")[0]
-    color, label = _SELECTION_COLORS[selection], SELECTION_NAMES[selection]
-    x, y = _curve(result, f"{metric}/{place}")
-    axes.plot(x, y, marker=".", color=color, label=label)
-    low, high = (_curve(result, f"{metric}_{end}/{place}")[1] for end in ("low", "high"))
-    axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    _draw_released(axes, find_row(result, f"{metric}/{place}/{DENSE}"), color)
-
-
-def _draw_released(axes: Axes, row: Row | None, color: str) -> None:
-    if row is not None:
-        axes.plot(0, row.mean, "D", mfc="white", mec=color, ms=4.5, clip_on=False, zorder=5)
-
-
-def _key(axes: Axes, dotted: str = "") -> None:
-    """Put what marks and dotted lines of any colour mean into the legend, in black."""
-    axes.plot([], [], "D", mfc="white", mec=DEAD, ms=4.5, label="dense, as released")
-    if dotted:
-        axes.plot([], [], ":", color=DEAD, linewidth=1, label=dotted)
-
-
-def _curve(result: StudyResult, place: str) -> tuple[list[float], list[float]]:
-    """Return sparsities and means over seeds of the models that took the recovery's steps."""
-    rows = [
-        (model.sparsity, find_row(result, f"{place}/{model.name}"))
-        for model in models_of(result)
-        if model.name != DENSE
-    ]
-    there = [(sparsity, row.mean) for sparsity, row in rows if row is not None]
-    return [sparsity for sparsity, _ in there], [mean for _, mean in there]
-
-
-def _sparsity_axes(line: Iterable[Axes]) -> None:
-    for axes in line:
-        axes.set_xlabel("weights removed")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.set_xlim(left=-0.03)
 
 
 def changes(runs: Runs) -> Figure:
@@ -216,7 +151,7 @@ def factor_counts(runs: Runs) -> Figure:
     """
     name, result = next(iter(runs.items()))
     if not knows_factors(result):
-        return _note(_UNKNOWN)
+        return note(UNKNOWN_FACTORS)
     figure, _ = new_figure(1, 4.6)
     figure.clear()
     lines = figure.subplots(len(READINGS), len(_COUNTS), squeeze=False, sharex=True)
@@ -230,10 +165,7 @@ def factor_counts(runs: Runs) -> Figure:
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
             axes.set_title(title if reading == READINGS[0] else "")
         line[0].set_ylabel(READING_NAMES[reading])
-    _sparsity_axes(lines[-1])
-    _key(lines[0, 0], "factors shuffled")
-    figure.suptitle(name, fontsize=8)
-    one_legend(figure)
+    finish(figure, lines[-1], name, "factors shuffled")
     return figure
 
 
@@ -244,7 +176,7 @@ def information_by_factor(runs: Runs) -> Figure:
     """
     name, result = next(iter(runs.items()))
     if not knows_factors(result):
-        return _note(_UNKNOWN)
+        return note(UNKNOWN_FACTORS)
     blocks = blocks_of(result)
     figure, _ = new_figure(1, 4.6)
     figure.clear()
@@ -260,35 +192,17 @@ def information_by_factor(runs: Runs) -> Figure:
             axes.set_ylim(bottom=0)
             axes.set_title(f"block {block}" if reading == READINGS[0] else "")
         line[0].set_ylabel(f"{READING_NAMES[reading]}\nshare known", fontsize=8)
-    _sparsity_axes(lines[-1])
-    _key(lines[0, 0], "factors shuffled")
-    figure.suptitle(name, fontsize=8)
-    one_legend(figure)
+    finish(figure, lines[-1], name, "factors shuffled")
     return figure
-
-
-def knows_factors(result: StudyResult) -> bool:
-    """Return whether a run's images have known factors."""
-    return any(row.id.startswith("factor_gap/") for row in result.rows)
 
 
 def _draw_with_control(
     axes: Axes, result: StudyResult, quantity: str, place: str, label: str, color: str,
     line: str = "-",
 ) -> None:  # fmt: skip
-    x, y = _curve(result, f"{quantity}/{place}")
-    axes.plot(x, y, line, marker=".", color=color, label=label)
-    _draw_released(axes, find_row(result, f"{quantity}/{place}/{DENSE}"), color)
-    x, y = _curve(result, f"{quantity}_shuffled/{place}")
+    draw_means(axes, result, f"{quantity}/{place}", label, color, line)
+    x, y = curve(result, f"{quantity}_shuffled/{place}")
     axes.plot(x, y, ":", color=color, linewidth=1)
-
-
-def _note(words: str) -> Figure:
-    """Return a figure that holds a sentence."""
-    figure, (axes,) = new_figure(1, 1.0)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center")
-    return figure
 
 
 def unit_pictures(
@@ -300,7 +214,7 @@ def unit_pictures(
     alone, where factors are not known.
     """
     if not tables:
-        return {"none": as_png(_note(_UNKNOWN))}
+        return {"none": as_png(note(UNKNOWN_FACTORS))}
     most = max(float(known.best.max()) for found in tables.values() for known in found.values())
     return {
         Model(condition.name, condition.sparsity).label: as_png(_unit_picture(found, 1.05 * most))

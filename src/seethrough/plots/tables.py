@@ -5,7 +5,7 @@ mean and 95 % interval over seeds. One seed has no interval, and NaN no number.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from IPython.display import Markdown
@@ -15,6 +15,8 @@ from seethrough.results import Row, StudyResult
 DASH = "–"
 _NO_BREAK = "\N{NARROW NO-BREAK SPACE}"
 Write = Callable[[Row | None], str]
+Runs = Mapping[str, StudyResult]
+"""Runs by the name that figures and tables give them."""
 
 
 def percent(row: Row | None, digits: int = 0) -> str:
@@ -141,6 +143,20 @@ def scale(study: StudyResult | None) -> str:
     if "extra_epochs" in chosen:
         epochs += f" and {chosen['extra_epochs']} more"
     return f"{images}, {epochs}, {result_seeds(study)}"
+
+
+def parameters_table(runs: Runs, shown: Mapping[str, str]) -> Markdown:
+    """Return what each run looked at: parameters by name, in the words given, and its seeds."""
+    lines = [
+        [words, *(_plain(result.provenance.parameters[name]) for result in runs.values())]
+        for name, words in shown.items()
+    ]
+    lines.append(["seeds", *(result_seeds(result) for result in runs.values())])
+    return markdown_table(["", *runs], lines)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else f"{value}"
 
 
 def result_seeds(study: StudyResult) -> str:
