@@ -132,8 +132,10 @@ class CodeSource:
         position += self.offset[latents] - EDGE_TOLERANCE
         found: Int32[np.ndarray, "rows n"] = position.astype(np.int32)
         position += 2 * EDGE_TOLERANCE
-        row, sample = np.nonzero(found != position.astype(np.int32))
-        found[row, sample] = self.entry_bins(tile[row, sample], row + latents.start)
+        # Flat: numpy finds the few that differ faster along one axis than along two.
+        unsure = np.flatnonzero(found != position.astype(np.int32))
+        rows = latents.start + unsure // tile.shape[1]
+        found.reshape(-1)[unsure] = self.entry_bins(tile.reshape(-1)[unsure], rows)
         for narrow in np.flatnonzero(self.is_narrow[latents]).tolist():  # large offset, tiny spread
             edges = torch.from_numpy(self.edges[latents.start + narrow])
             found[narrow] = narrow_bins(edges, torch.from_numpy(tile[narrow])).numpy()
