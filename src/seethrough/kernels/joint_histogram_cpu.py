@@ -66,6 +66,11 @@ def _dense(source: BinSource | CodeSource) -> Bool[np.ndarray, " L"]:
     judged = source.read(slice(None, None, step), slice(None))
     share = np.not_equal(judged, source.first()).mean(axis=0)
     dense: Bool[np.ndarray, " L"] = (share > DENSE_SHARE) | source.narrow()
+    # Between two dense latents, a few sparse ones cost less than starting again behind them.
+    neighbours = np.flatnonzero(dense)
+    gaps = np.diff(neighbours) - 1
+    for gap in np.flatnonzero((gaps > 0) & (gaps * len(source.codes) <= TILE)):
+        dense[neighbours[gap] : neighbours[gap + 1]] = True
     return dense
 
 
