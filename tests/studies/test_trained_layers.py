@@ -14,7 +14,6 @@ from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import PathLayer
 from seethrough.store import ArtifactStore
 from seethrough.studies import trained_layers as module
-from seethrough.studies import trained_vae
 from seethrough.studies.trained_layers import (
     LayerConfig,
     Scorer,
@@ -22,7 +21,6 @@ from seethrough.studies.trained_layers import (
     TrainedModels,
 )
 from seethrough.studies.trained_vae import TrainedVAE
-from seethrough.training.checkpoint import TrainingDivergedError
 from seethrough.training.initialise import generator_for
 
 VAE = TrainingConfig(n_train=24, n_heldout=20, epochs=2, batch_size=16)
@@ -46,12 +44,6 @@ def frozen(position: str = "beside", **sae: Any) -> SideLayerConfig:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> TrainedModels:
     return TrainedModels(store=ArtifactStore(tmp_path_factory.mktemp("store")))
-
-
-def announcements(captured: pytest.CaptureFixture[str]) -> list[str]:
-    """Return what was said on stderr, progress bars apart."""
-    lines = captured.readouterr().err.replace("\r", "\n").splitlines()
-    return [line for line in lines if line.startswith("training ")]
 
 
 @pytest.mark.parametrize(
@@ -123,87 +115,6 @@ def test_a_layer_in_the_path_is_its_vae(models: TrainedModels) -> None:
     assert layer.folder == vae.folder == layer.vae.folder
     assert vae.model.sae is not None
     assert torch.equal(layer.sae.W_enc, vae.model.sae.W_enc)
-
-
-def test_layers_come_in_the_order_in_which_they_were_asked_for(models: TrainedModels) -> None:
-    configs: list[LayerConfig] = [side(position="latent"), IN_PATH, side(), side(position="latent")]
-    layers = models.layers(configs)
-    assert [layer.config for layer in layers] == [configs[0], None, configs[2], configs[3]]
-    assert layers[0].folder == layers[3].folder
-
-
-def test_a_shared_vae_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[TrainingConfig] = []
-    train = trained_vae.train
-
-    def counting(config: TrainingConfig, *rest: Any) -> None:
-        trained.append(config)
-        train(config, *rest)
-
-    monkeypatch.setattr(trained_vae, "train", counting)
-    models = TrainedModels(store=ArtifactStore(tmp_path))
-    models.layers([side(), side(position="latent"), side(width=30), side(LONGER)])
-    assert trained == [VAE, LONGER]
-
-
-def test_each_phase_says_what_there_is_to_train(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two squeezes of 2 x 24 images, one extra epoch of 24, then two side layers; then nothing."""
-    models = TrainedModels(store=ArtifactStore(tmp_path))
-    configs: list[LayerConfig] = [side(LONGER), IN_PATH, side(position="latent"), side(LONGER)]
-    models.prepare(configs)
-    assert announcements(capsys) == [
-        "training 2 model(s), 96 images in all",
-        "training 1 model(s), 24 images in all",
-        "training 2 model(s)",
-    ]
-    models.prepare(configs)
-    assert announcements(capsys) == []
-
-
-def test_long_work_is_timed_by_a_trial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two runs of 600,000 images, at 2,500 images/s each: four minutes."""
-    monkeypatch.setattr(module, "images_per_second", lambda config, dataset: 2_500.0)
-    monkeypatch.setattr(module, "parallel_map", lambda function, items, workers: [])
-    models = TrainedModels(store=ArtifactStore(tmp_path), workers=2)
-    config = replace(VAE, n_train=12_000, epochs=50)
-    models.prepare([config, replace(config, seed=1)])
-    models.prepare([config])
-    assert announcements(capsys) == [
-        "training 2 model(s), 1,200,000 images in all, at about 5,000 images/s: about 4.0 min",
-        "training 1 model(s), 600,000 images in all, at about 2,500 images/s: about 4.0 min",
-    ]
-    assert models.store.entries() == []
-
-
-def test_several_processes_give_the_same_bytes(
-    models: TrainedModels, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The VAE is trained first, then three layers that share it, two at once.
-
-    One of them fails: it is heard of here, and the others are finished all the same.
-    """
-    several = TrainedModels(store=ArtifactStore(tmp_path), workers=2)
-    wrong, configs = side(learning_rate=1e30), [side(), side(position="latent")]
-    named = r"^the loss is (nan|inf) in epoch 1, batch 2 of 2, at learning rate 1e\+30: lower it"
-    with pytest.raises(TrainingDivergedError, match=named):
-        several.layers([wrong, *configs])
-    assert announcements(capfd) == ["training 1 model(s), 48 images in all", "training 3 model(s)"]
-    assert not several.store.holds(wrong, TrainedModels.layer)
-    together, alone = several.layers(configs), models.layers(configs)
-    for one, other in zip(alone, together, strict=True):
-        assert one.folder != other.folder
-        assert same_files(one.folder, other.folder)
-        assert same_files(one.vae.folder, other.vae.folder)
-
-
-def same_files(one: Path, other: Path) -> bool:
-    """Compare the measurements, and the model of a side layer; the time taken may differ."""
-    names = {file.name for file in one.iterdir()} & {"model.safetensors", "history.safetensors"}
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
 @pytest.mark.parametrize("position", ["beside", "latent"])

@@ -1,8 +1,7 @@
 """What every study of the squeeze shares: its parameters, its checks, and its trained layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from seethrough.autoencoders.configuration import SAEConfig
@@ -15,13 +14,13 @@ from seethrough.models.vae_sae import PathLayer
 from seethrough.store import ArtifactStore
 from seethrough.studies.cells import Cell
 from seethrough.studies.l1_search import SearchConfig, l1_trials, with_coefficient
-from seethrough.studies.parallel import parallel_map
 from seethrough.studies.trained_layers import (
     LayerConfig,
     SideLayerConfig,
     TrainedLayer,
     TrainedModels,
 )
+from seethrough.studies.training_jobs import Job, train_jobs, trained_layers
 from seethrough.training.timing import stored_seconds
 from seethrough.unknown_name import unknown
 
@@ -191,13 +190,13 @@ def train_cells(
     seeds use what it found.
     """
     models = parameters.models(store or ArtifactStore())
-    _train_shared(parameters, cells, models)
-    soft = [cell for cell in cells if cell.sparsifier == "l1" and not parameters.coefficient(cell)]
-    searches = [parameters.search(cell) for cell in soft]
-    search = partial(l1_trials, models=models)
-    new = [one for one in searches if not models.store.holds(one, l1_trials)]
-    parallel_map(search, new, parameters.workers)
-    trials = {cell: tuple(search(one)) for cell, one in zip(soft, searches, strict=True)}
+    searches = {
+        cell: parameters.search(cell)
+        for cell in cells
+        if cell.sparsifier == "l1" and not parameters.coefficient(cell)
+    }
+    train_jobs(_begin(parameters, cells, searches), models)
+    trials = {cell: tuple(l1_trials(search, models)) for cell, search in searches.items()}
     configs: list[LayerConfig] = []
     for cell in cells:
         for seed in parameters.seeds:
@@ -205,7 +204,7 @@ def train_cells(
             if cell in trials:
                 config = with_coefficient(config, trials[cell][-1].coefficient)
             configs.append(config)
-    layers = iter(models.layers(configs))
+    layers = iter(trained_layers(configs, models))
     return [
         TrainedCell(cell, tuple(next(layers) for _ in parameters.seeds), trials.get(cell, ()))
         for cell in cells
@@ -233,11 +232,16 @@ def without_extra_epochs(config: LayerConfig) -> LayerConfig:
     return replace(config, vae=config.vae.squeeze(), sae=sae)
 
 
-def _train_shared(
-    parameters: SqueezeParameters, cells: Sequence[Cell], models: TrainedModels
-) -> None:
-    """Train the VAEs that side layers share before the searches, which need them."""
-    beside = {cell.dataset: None for cell in cells if cell.position != "in_path"}
-    models.prepare(
-        [parameters.vae_config(name, seed) for name in beside for seed in parameters.seeds]
-    )
+def _begin(
+    parameters: SqueezeParameters, cells: Sequence[Cell], searches: Mapping[Cell, SearchConfig]
+) -> list[Job]:
+    """Return what can be done before the searches are: VAEs, searches, layers of other cells."""
+    jobs: list[Job] = []
+    for cell in cells:
+        layers = [parameters.layer_config(cell, seed) for seed in parameters.seeds]
+        if cell not in searches:
+            jobs += layers
+            continue
+        jobs.append(searches[cell])
+        jobs += [layer.vae for layer in layers if isinstance(layer, SideLayerConfig)]
+    return jobs

@@ -1,7 +1,5 @@
 """Trained sparse layers out of the artifact store, trained on first use."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,25 +18,18 @@ from seethrough.autoencoders.train_sparse_autoencoder import (
     create,
     train_sparse_autoencoder,
 )
-from seethrough.data.catalogue import load
 from seethrough.models.held_out import pictures, reconstruction_error
 from seethrough.models.recording import SOURCES, RecordedActivations
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae import VAE
 from seethrough.store import ArtifactStore
-from seethrough.studies.parallel import parallel_map
 from seethrough.studies.trained_vae import (
     TrainedVAE,
-    images_per_second,
-    is_stored,
     trained_vae,
 )
 from seethrough.training.device import thread_count
 from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.timing import stored_seconds
-
-WORTH_A_TRIAL = 20_000
-"""Images to train on above which a trial of two short epochs tells the time it will take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +130,7 @@ class TrainedModels:
 
     def vae(self, config: TrainingConfig) -> TrainedVAE:
         """Return a trained VAE (with its layer in the path, if it has one)."""
-        return trained_vae(config, self.store, self._path(config))
+        return trained_vae(config, self.store, self.path(config))
 
     def layer(self, config: LayerConfig) -> TrainedLayer:
         """Return a trained sparse layer."""
@@ -156,49 +147,10 @@ class TrainedModels:
 
         return TrainedLayer(vae, config, self.store.get(config, build))
 
-    def layers(self, configs: Sequence[LayerConfig]) -> list[TrainedLayer]:
-        """Return trained layers, training what the store does not hold (see `prepare`)."""
-        self.prepare(configs)
-        return [self.layer(config) for config in configs]
-
-    def prepare(self, configs: Sequence[LayerConfig]) -> None:
-        """Train what the store does not hold, `workers` at once.
-
-        Says on stderr how much there is to train. VAEs come first, then what goes on from them.
-        """
-        for phase in _phases(configs):
-            missing = [config for config in phase if not self._holds(config)]
-            if missing:
-                self._announce(missing)
-                parallel_map(self.layer_folder, missing, self.workers)
-
-    def layer_folder(self, config: LayerConfig) -> Path:
-        """Return the folder of a trained layer or VAE; what a worker process calls."""
-        if isinstance(config, TrainingConfig):
-            return self.vae(config).folder
-        return self.layer(config).folder
-
-    def _holds(self, config: LayerConfig) -> bool:
-        if isinstance(config, TrainingConfig):
-            return is_stored(config, self.store)
-        return self.store.holds(config, TrainedModels.layer)
-
-    def _path(self, config: TrainingConfig) -> str:
+    def path(self, config: TrainingConfig) -> str:
+        """Return the path of the published file that a run's images come from, or nothing."""
         of_dsprites = config.dataset.startswith("dsprites")
         return self.dsprites_path if of_dsprites else self.shapes3d_path
-
-    def _announce(self, configs: Sequence[LayerConfig]) -> None:
-        """Say how much there is to train and, from a timed trial, for about how long."""
-        vaes = [config for config in configs if isinstance(config, TrainingConfig)]
-        passes = sum(c.n_train * (c.extra_epochs or c.epochs) for c in vaes)
-        work = f"training {len(configs)} model(s)"
-        if vaes:
-            work += f", {passes:,} images in all"
-        if passes > WORTH_A_TRIAL:
-            dataset = load(vaes[0].dataset, self._path(vaes[0]) if vaes[0].published else "")
-            rate = min(self.workers, len(vaes)) * images_per_second(vaes[0], dataset)
-            work += f", at about {rate:,.0f} images/s: about {passes / rate / 60:.1f} min"
-        print(work, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +189,3 @@ def _source(vae: TrainedVAE, config: SideLayerConfig) -> RecordedActivations | F
     if config.frozen:
         return vae.frozen(config.position, config.sae.seed, config.sae.device)
     return vae.recorded(config.position, config.sae.device)
-
-
-def _phases(configs: Sequence[LayerConfig]) -> list[list[LayerConfig]]:
-    """Return squeezes of VAEs, their extra epochs, and side layers, each once and in order."""
-    vaes = [c.vae if isinstance(c, SideLayerConfig) else c for c in configs]
-    squeezes: dict[LayerConfig, None] = {vae.squeeze(): None for vae in vaes}
-    longer: dict[LayerConfig, None] = {vae: None for vae in vaes if vae.extra_epochs}
-    sides: dict[LayerConfig, None] = {c: None for c in configs if isinstance(c, SideLayerConfig)}
-    return [list(squeezes), list(longer), list(sides)]
