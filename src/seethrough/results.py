@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -260,7 +261,8 @@ def _close(expected: Any, found: Any) -> bool:
     return number and math.isclose(expected, found, rel_tol=1e-9, abs_tol=1e-12)
 
 
-def _interval(values: Sequence[float]) -> Interval:
+@lru_cache(maxsize=4096)  # mean, low and high of a curve come from the same intervals
+def _interval(values: tuple[float, ...]) -> Interval:
     if any(math.isnan(value) for value in values):
         return math.nan, None, None, None
     return student_interval(values)

@@ -52,6 +52,8 @@ BITS_BELOW_ONE = 6
 LIT_SURFACES = (FLOOR, WALL, OBJECT)
 N_MAPS = len(LIT_SURFACES) * N_LEVELS + 3
 N_PIXELS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
+N_GEOMETRIES = math.prod(FACTOR_SIZES[3:])
+"""Scales x shapes x orientations."""
 
 # Images whose maps are looked up at once, and images composed at once. On a CPU arrays that stay
 # in cache, and below the 32,768 elements at which torch splits an operation over threads: that
@@ -85,6 +87,28 @@ def render(factor_classes: Int64[Tensor, "N 6"]) -> UInt8[Tensor, "N 3 64 64"]:
             few = _compose(maps, rows[:, begin : begin + chunk])
             images[first + begin : first + begin + len(few)] = few
     return images
+
+
+def all_maps() -> Int16[Tensor, "rows pixels"]:
+    """Return the maps of all 480 geometries, on the CPU, as `keep_maps` takes them; 83 MB."""
+    return _maps_with(torch.arange(N_GEOMETRIES))
+
+
+def keep_maps(maps: Int16[Tensor, "rows pixels"]) -> None:
+    """Draw on the CPU with the maps that `all_maps` returned in another process; casts no rays.
+
+    Raises ValueError for another shape.
+    """
+    kept, ready = _stored_maps(torch.device("cpu"))
+    if maps.shape != kept.shape:
+        raise ValueError(f"maps have shape {tuple(maps.shape)}, allowed is {tuple(kept.shape)}")
+    kept.copy_(maps)
+    ready.fill_(True)
+
+
+def maps_are_drawn() -> bool:
+    """Return whether this process holds the maps of all geometries on the CPU."""
+    return bool(_stored_maps(torch.device("cpu"))[1].all())
 
 
 class RenderedShapes3D(FactorDataset):
@@ -157,9 +181,8 @@ def _maps_with(geometries: Int64[Tensor, " N"]) -> Int16[Tensor, "rows pixels"]:
 def _stored_maps(
     device: torch.device,
 ) -> tuple[Int16[Tensor, "rows pixels"], Bool[Tensor, " geometries"]]:
-    n_geometries = math.prod(FACTOR_SIZES[3:])
-    maps = torch.empty(n_geometries * N_MAPS, N_PIXELS, dtype=torch.int16, device=device)
-    return maps, torch.zeros(n_geometries, dtype=torch.bool, device=device)
+    maps = torch.empty(N_GEOMETRIES * N_MAPS, N_PIXELS, dtype=torch.int16, device=device)
+    return maps, torch.zeros(N_GEOMETRIES, dtype=torch.bool, device=device)
 
 
 def _fixed_point_maps(geometry: int) -> Int16[Tensor, "maps pixels"]:

@@ -43,6 +43,7 @@ from seethrough.pruning.pruning_config import PruningConfig
 from seethrough.pruning.sparse_checkpoint import load_sparse_checkpoint, save_sparse_checkpoint
 from seethrough.store import ArtifactStore
 from seethrough.studies.parallel import parallel_map
+from seethrough.studies.shapes3d_maps import use_stored_maps
 from seethrough.training.initialise import generator_for
 from seethrough.training.timing import stored_seconds, write_seconds
 
@@ -315,6 +316,7 @@ def prepare(
     parameters: ImpactParameters, conditions: Sequence[Condition], store: ArtifactStore
 ) -> None:
     """Make the models that neither package nor store holds, `workers` at once."""
+    _use_maps(parameters, store)
     wanted = [(c, seed) for c in conditions if c.method != DENSE for seed in parameters.seeds]
     missing = [pair for pair in wanted if not _is_there(parameters.config(*pair), store)]
     steps = sum(
@@ -455,7 +457,13 @@ def _is_there(config: ModelConfig, store: ArtifactStore) -> bool:
     return canonical_json(config) in packaged_models() or store.holds(config, builder)
 
 
+def _use_maps(parameters: ImpactParameters, store: ArtifactStore) -> None:
+    if parameters.model in MODELS:
+        use_stored_maps(store, parameters.n_calibration + parameters.n_evaluation)
+
+
 def _make(pair: tuple[Condition, int], parameters: ImpactParameters, store: ArtifactStore) -> None:
+    _use_maps(parameters, store)
     model_file(parameters, *pair, store)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seethrough.autoencoders.activations import FrozenActivations
-from seethrough.data.catalogue import load
+from seethrough.data.catalogue import SHAPES3D, load
 from seethrough.data.factor_dataset import FactorDataset
 from seethrough.models.held_out import HeldOut, Representations, representations
 from seethrough.models.recording import RecordedActivations
@@ -26,6 +26,7 @@ from seethrough.models.train_vae_sae import (
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import VAESAE
 from seethrough.store import ArtifactStore
+from seethrough.studies.shapes3d_maps import use_stored_maps
 from seethrough.training.checkpoint import below
 from seethrough.training.device import thread_count
 from seethrough.training.history import HISTORY_FILE, History
@@ -120,6 +121,8 @@ def trained_vae(config: TrainingConfig, store: ArtifactStore, path: str = "") ->
     stored end of the squeeze.
     """
     begun = trained_vae(config.squeeze(), store, path).folder if config.extra_epochs else None
+    if config.dataset.startswith(SHAPES3D) and not config.published:
+        use_stored_maps(store, config.n_train + config.n_heldout)
     dataset = load(config.dataset, path if config.published else "")
     return TrainedVAE(config, store.get(config, builder(dataset, begun)), begun, dataset)
 
