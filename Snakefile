@@ -28,8 +28,15 @@ rule all:
         RESULTS,
 
 
+def earlier(wildcards):
+    """Return the executed notebook that must be there before, whatever its age."""
+    before = RUNS[wildcards.stem].after
+    return [ancient(f"book/executed/{before}.ipynb")] if before else []
+
+
 rule notebook:
     input:
+        earlier,
         "notebooks/{stem}.ipynb",
         "constraints.txt",
         sorted(NOTEBOOK_CODE),

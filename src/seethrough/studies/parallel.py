@@ -2,6 +2,7 @@
 
 import atexit
 import multiprocessing
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing.pool import Pool
@@ -82,7 +83,7 @@ class _Workforce:
         before = {child.pid for child in multiprocessing.active_children()}
         # Fresh processes: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
-        self.pool: Pool = context.Pool(processes, torch.set_num_threads, (threads,))
+        self.pool: Pool = context.Pool(processes, _begin, (threads,))
         children = {child.pid for child in multiprocessing.active_children()}
         self.members = children - before
 
@@ -131,6 +132,12 @@ class _Workforce:
                         "a worker process was killed, perhaps for want of memory: use fewer "
                         "workers; finished runs are kept"
                     ) from None
+
+
+def _begin(threads: int) -> None:
+    """Prepare a worker, which leaves an interrupt to the process that it works for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
 
 
 def _say(heard: _Heard, index: int, result: object) -> None:
