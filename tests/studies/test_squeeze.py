@@ -9,6 +9,7 @@ from seethrough.store import ArtifactStore
 from seethrough.studies.cells import Cell
 from seethrough.studies.collapse_dead_neurons import Parameters
 from seethrough.studies.collapse_extended import Parameters as Extended
+from seethrough.studies.l1_search import FIRST_GUESS
 from seethrough.studies.squeeze import train_cells, training_seconds, without_extra_epochs
 from seethrough.studies.trained_layers import SideLayerConfig
 
@@ -70,8 +71,8 @@ def test_a_searched_coefficient_is_that_of_the_first_seed_for_all(
     store: ArtifactStore, tiny: dict[str, Any]
 ) -> None:
     """A target that the first guess meets: one trial, and its coefficient for both seeds."""
-    cell = Cell(method="l1", width=40)
-    given = Parameters(**tiny | {"k_end": 20}, width=40, l1_coefficient=0.02)
+    cell, guess = Cell(method="l1", width=40), FIRST_GUESS["beside"]
+    given = Parameters(**tiny | {"k_end": 20}, width=40, l1_coefficient=guess)
     (plain,) = train_cells(given, [cell], store)
     reached = plain.layers[0].history.scalars["active"][-1]
     wanted = round(reached)
@@ -79,8 +80,8 @@ def test_a_searched_coefficient_is_that_of_the_first_seed_for_all(
     searched = Parameters(**tiny | {"k_end": wanted}, width=40, l1_coefficient=0.0)
     (found,) = train_cells(searched, [cell], store)
     assert plain.trials == ()
-    assert [(t.coefficient, t.active) for t in found.trials] == [(0.02, reached)]
-    assert [layer.level for layer in found.layers] == [0.02, 0.02]
+    assert [(t.coefficient, t.active) for t in found.trials] == [(guess, reached)]
+    assert [layer.level for layer in found.layers] == [guess, guess]
 
 
 def test_seconds_count_a_shared_vae_once(store: ArtifactStore, tiny: dict[str, Any]) -> None:

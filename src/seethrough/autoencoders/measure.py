@@ -77,9 +77,9 @@ def measure_information(
 def is_scored(epoch: int, squeeze: int, total: int) -> bool:
     """Return whether codes are scored after an epoch: scores cost more than counting units.
 
-    They are in the first epoch, every fifth of the squeeze, its last, every 25th after it, and in
+    They are in the first epoch, every tenth of the squeeze, its last, every 25th after it, and in
     the last of all.
     """
     if epoch <= squeeze:
-        return epoch in (1, squeeze) or epoch % 5 == 0
+        return epoch in (1, squeeze) or epoch % 10 == 0
     return epoch == total or (epoch - squeeze) % 25 == 0

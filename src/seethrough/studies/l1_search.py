@@ -14,7 +14,7 @@ from seethrough.checked_json import pretty_json, write_atomically
 from seethrough.studies.trained_layers import LayerConfig, SideLayerConfig, TrainedModels
 
 TRIALS_FILE = "trials.json"
-FIRST_GUESS = {"beside": 0.02, "latent": 0.02, "in_path": 0.1}
+FIRST_GUESS = {"beside": 0.005, "latent": 0.005, "in_path": 0.1}
 """Where the search begins, by position; it costs trials alone."""
 
 
