@@ -50,7 +50,7 @@ class Standardisation(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Return standardised inputs."""
-        return (inputs - self.mean) / self.scale
+        return (inputs - self.mean).div_(self.scale)
 
     def undo(self, standardised: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Return inputs in their own units."""

@@ -20,6 +20,7 @@ from jaxtyping import Float, Float64
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
 from seethrough.kernels.topk_reference import NAN_MESSAGE
@@ -143,12 +144,12 @@ def train_step(
     result = sae.rule.training_pass(dictionary, inputs)
     state.dead.observe(result.fired, len(batch))
     dead = state.dead.dead(config.dead_after)
-    error = (result.reconstruction - inputs).square().mean()
+    error = mse_loss(result.reconstruction, inputs)
     loss = error + result.penalty
     if config.auxk is not None:
         loss = loss + config.auxk.loss(dictionary, inputs, result.reconstruction, dead)
     state.optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     project_gradient(dictionary.W_dec)
     state.optimizer.step()
     renormalise(dictionary.W_dec)
