@@ -14,7 +14,7 @@ from seethrough.studies import trained_vae
 from seethrough.studies import training_jobs as module
 from seethrough.studies.l1_search import SearchConfig, l1_trials
 from seethrough.studies.trained_layers import LayerConfig, SideLayerConfig, TrainedModels
-from seethrough.studies.training_jobs import Job, train_jobs, trained_layers
+from seethrough.studies.training_jobs import Job, train_jobs, train_layers
 from seethrough.training.checkpoint import TrainingDivergedError
 
 VAE = TrainingConfig(n_train=24, n_heldout=20, epochs=2, batch_size=16)
@@ -43,7 +43,7 @@ def announcements(captured: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_layers_come_in_the_order_in_which_they_were_asked_for(models: TrainedModels) -> None:
     configs: list[LayerConfig] = [side(position="latent"), IN_PATH, side(), side(position="latent")]
-    layers = trained_layers(configs, models)
+    layers = train_layers(configs, models)
     assert [layer.config for layer in layers] == [configs[0], None, configs[2], configs[3]]
     assert layers[0].folder == layers[3].folder
 
@@ -58,7 +58,7 @@ def test_a_shared_vae_is_trained_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(trained_vae, "train", counting)
     models = TrainedModels(store=ArtifactStore(tmp_path))
-    trained_layers([side(), side(position="latent"), side(width=30), side(LONGER)], models)
+    train_layers([side(), side(position="latent"), side(width=30), side(LONGER)], models)
     assert trained == [VAE, LONGER]
 
 
@@ -104,10 +104,10 @@ def test_several_processes_give_the_same_bytes(
     wrong, configs = side(learning_rate=1e30), [side(), side(position="latent")]
     named = r"^the loss is (nan|inf) in epoch 1, batch 2 of 2, at learning rate 1e\+30: lower it"
     with pytest.raises(TrainingDivergedError, match=named):
-        trained_layers([wrong, *configs], several)
+        train_layers([wrong, *configs], several)
     assert announcements(capfd) == ["training 4 model(s), 48 images in all"]
     assert not several.store.holds(wrong, TrainedModels.layer)
-    together, alone = trained_layers(configs, several), trained_layers(configs, models)
+    together, alone = train_layers(configs, several), train_layers(configs, models)
     for one, other in zip(alone, together, strict=True):
         assert one.folder != other.folder
         assert same_files(one.folder, other.folder)

@@ -1,7 +1,7 @@
 """Figures and table of the ladder from dSprites to Shapes3D: what each step adds to the deaths."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from IPython.display import Markdown
@@ -20,6 +20,7 @@ from seethrough.plots.style import (
 )
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     find_row,
     markdown_table,
     number,
@@ -32,7 +33,6 @@ from seethrough.results import Row, StudyResult
 from seethrough.studies.cells import Cell
 from seethrough.studies.collapse_complexity import STEPS
 
-Runs = Mapping[str, StudyResult]
 CHANGES = {
     "three_channels": "three channels, two fixed colours",
     "coloured_sprites": "three channels, ten hues as a factor",

@@ -4,7 +4,7 @@ The formula is that of seethrough.metrics.death_model, for a layer at its random
 what the layer reads after training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from IPython.display import Markdown
@@ -14,11 +14,9 @@ from matplotlib.figure import Figure
 from seethrough.plots.complexity import RUNGS, rungs_of
 from seethrough.plots.labels import DATASETS, METHODS, cell_of
 from seethrough.plots.style import DEAD, new_figure, one_legend, percent_axis
-from seethrough.plots.tables import difference, markdown_table, number, percent, rows_named
+from seethrough.plots.tables import Runs, difference, markdown_table, number, percent, rows_named
 from seethrough.results import Row, StudyResult
 from seethrough.studies.cells import Cell
-
-Runs = Mapping[str, StudyResult]
 
 
 def predictions(runs: Runs) -> Figure:

@@ -3,7 +3,7 @@
 A pair of cells differs in the squeeze alone: `top_k` lowers k, `top_k_open` never does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from IPython.display import Markdown
@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from seethrough.plots.labels import DATASETS, METHOD_COLORS, cell_of
 from seethrough.plots.style import ALIVE, DEAD, draw_curve, new_figure, one_legend
 from seethrough.plots.tables import (
+    Runs,
     difference,
     find_row,
     markdown_table,
@@ -24,7 +25,6 @@ from seethrough.plots.tables import (
 )
 from seethrough.results import Row, StudyResult
 
-Runs = Mapping[str, StudyResult]
 _SQUEEZED, _OPEN = METHOD_COLORS["top_k"], METHOD_COLORS["top_k_open"]
 _THROUGH = (
     (True, "through the code, squeezed", _SQUEEZED),

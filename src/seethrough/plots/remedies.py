@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from seethrough.plots.labels import DATASETS, dataset_title
 from seethrough.plots.style import BY_RELU, BY_TOP_K, DEAD, PAPER, new_figure, one_legend
-from seethrough.plots.tables import find_row, rows_named, union
+from seethrough.plots.tables import Runs, find_row, rows_named, union
 from seethrough.plots.unit_maps import REVIVED, as_png, draw_key, draw_units, states
 from seethrough.results import StudyResult
 from seethrough.studies.collapse_remedies import Arm
@@ -17,7 +17,6 @@ from seethrough.studies.remedies import BASELINE, REMEDIES, SMALL
 from seethrough.studies.remedy_verdict import LIMIT
 from seethrough.studies.trained_layers import TrainedLayer
 
-Runs = Mapping[str, StudyResult]
 _MARKS = "osD^v<>pPX*hdH8"
 _COLORS = [
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C564B", "#7F7F7F",

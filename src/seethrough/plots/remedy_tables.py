@@ -7,9 +7,10 @@ from IPython.display import Markdown
 from seethrough.autoencoders.no_revival import NoRevival
 from seethrough.autoencoders.top_k import TopK
 from seethrough.plots.labels import DATASETS
-from seethrough.plots.remedies import Runs, arms_of, at_width
+from seethrough.plots.remedies import arms_of, at_width
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     find_row,
     markdown_table,
     number,

@@ -3,7 +3,7 @@
 Counts are units of one model, means over seeds, unless they are called pooled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from seethrough.plots.pictures import picture_grid
 from seethrough.plots.style import ALIVE, DEAD, PAPER, draw_curve, new_figure, one_legend
 from seethrough.plots.tables import (
     DASH,
+    Runs,
     markdown_table,
     number,
     percent,
@@ -35,7 +36,6 @@ from seethrough.results import Row, StudyResult
 from seethrough.studies.cells import Cell
 from seethrough.studies.trained_layers import TrainedLayer
 
-Runs = Mapping[str, StudyResult]
 REPORTED = {"dsprites": 479, "shapes3d": 86}
 """Specialised units that a post about the paper reports (COL-14); width and pool unknown."""
 _PARTS = (

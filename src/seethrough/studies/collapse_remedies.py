@@ -37,7 +37,7 @@ from seethrough.studies.remedy_verdict import change_rows, verdict_rows
 from seethrough.studies.squeeze import SqueezeParameters, check_dataset
 from seethrough.studies.study_run import Findings, stored_result
 from seethrough.studies.trained_layers import SideLayerConfig, TrainedLayer
-from seethrough.studies.training_jobs import trained_layers
+from seethrough.studies.training_jobs import train_layers
 from seethrough.training.timing import stored_seconds
 
 STUDY = "collapse_remedies"
@@ -143,7 +143,7 @@ def train_arms(
 ) -> dict[Arm, list[TrainedLayer]]:
     """Return the trained layers of every arm, one per seed, trained now if the store lacks them."""
     models = parameters.models(store or ArtifactStore())
-    layers = trained_layers(parameters.layer_configs(), models)
+    layers = train_layers(parameters.layer_configs(), models)
     # one object per VAE, so that its activations are computed once and not for every layer
     vaes = {layer.vae.config: layer.vae for layer in layers}
     shared = iter([replace(layer, vae=vaes[layer.vae.config]) for layer in layers])

@@ -48,7 +48,9 @@ def parallel_map(
     if workers == 1 or len(items) < 2:
         found: dict[int, Result] = {}
         while len(found) < len(items):
-            index = next(i for i in range(len(items)) if i not in found and waits[i] <= set(found))
+            index = next(
+                i for i in range(len(items)) if i not in found and waits[i] <= found.keys()
+            )
             found[index] = function(items[index])
         return [found[index] for index in range(len(items))]
     processes = min(workers, len(items))

@@ -20,7 +20,7 @@ from seethrough.studies.trained_layers import (
     TrainedLayer,
     TrainedModels,
 )
-from seethrough.studies.training_jobs import Job, train_jobs, trained_layers
+from seethrough.studies.training_jobs import Job, train_jobs, train_layers
 from seethrough.training.timing import stored_seconds
 from seethrough.unknown_name import unknown
 
@@ -204,7 +204,7 @@ def train_cells(
             if cell in trials:
                 config = with_coefficient(config, trials[cell][-1].coefficient)
             configs.append(config)
-    layers = iter(trained_layers(configs, models))
+    layers = iter(train_layers(configs, models))
     return [
         TrainedCell(cell, tuple(next(layers) for _ in parameters.seeds), trials.get(cell, ()))
         for cell in cells

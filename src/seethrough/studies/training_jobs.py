@@ -23,7 +23,7 @@ WORTH_A_TRIAL = 20_000
 """Images to train on above which a trial of two short epochs tells the time it will take."""
 
 
-def trained_layers(configs: Sequence[LayerConfig], models: TrainedModels) -> list[TrainedLayer]:
+def train_layers(configs: Sequence[LayerConfig], models: TrainedModels) -> list[TrainedLayer]:
     """Return trained layers, in order, training what the store does not hold (`train_jobs`)."""
     train_jobs(configs, models)
     return [models.layer(config) for config in configs]
