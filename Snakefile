@@ -47,7 +47,7 @@ rule notebook:
         result="book/executed/results/{stem}.json",
     params:
         python=sys.executable,
-        parameters=lambda wildcards: RUNS[wildcards.stem].parameters,
+        parameters=lambda wildcards: RUNS[wildcards.stem].parameters,  # other values: run again
     wildcard_constraints:
         stem="|".join(RUNS),
     threads: lambda wildcards: RUNS[wildcards.stem].threads
@@ -55,7 +55,7 @@ rule notebook:
         gpu=lambda wildcards: RUNS[wildcards.stem].gpus,
     shell:
         "{params.python:q} -m seethrough.book.execute {wildcards.stem:q} "
-        "--parameters {params.parameters:q} --out {output.notebook:q} --result {output.result:q}"
+        "--profile {PROFILE:q} --out {output.notebook:q} --result {output.result:q}"
 
 
 rule site:

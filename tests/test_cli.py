@@ -12,7 +12,9 @@ import pytest
 from nbclient.exceptions import DeadKernelError
 
 from seethrough import __version__, cli, studies
+from seethrough.book.timings import Timing
 from seethrough.cli import main
+from seethrough.parameters import plain
 from seethrough.provenance import collect
 from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
@@ -123,27 +125,26 @@ def test_run_hands_notebook_and_parameters_on(
 ) -> None:
     called: list[tuple[Any, ...]] = []
 
-    def execute(*arguments: Any) -> float:
+    def execute(*arguments: Any) -> Timing:
         called.append(arguments)
-        return 1.25
+        return Timing(notebook="toy", seconds=1.25, profile="custom")
 
     monkeypatch.setattr("seethrough.book.execute.execute", execute)
     assert call("run", name, "--profile", "quick", "-p", "name=b") == 0
-    ((source, parameters, out, result, store),) = called
+    ((source, parameters, out, result),) = called
     assert source.resolve() == toy.notebook
-    assert parameters == Parameters(width=5, name="b")
+    assert parameters == plain(Parameters(width=5, name="b"))
     assert (out, result) == (
         toy.root / "results/runs/toy.ipynb",
         toy.root / "results/runs/toy.json",
     )
-    assert store.root == toy.root / "cache"
     assert capsys.readouterr().out == f"1.2 s\n{out}\n{result}\n"
 
 
 def test_a_failed_notebook_ends_with_one_and_without_our_frames(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def execute(*arguments: Any) -> float:
+    def execute(*arguments: Any) -> Timing:
         raise DeadKernelError("Kernel died")
 
     monkeypatch.setattr("seethrough.book.execute.execute", execute)

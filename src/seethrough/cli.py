@@ -24,6 +24,7 @@ from seethrough.parameters import (
     build,
     load,
     load_profile,
+    plain,
 )
 from seethrough.store import ArtifactStore
 from seethrough.unknown_name import unknown
@@ -104,7 +105,7 @@ def run(
     source = notebook_path(notebook)
     parameters = chosen_parameters(source.stem, profile, parameter or [])
     target = output_path(out or _runs_folder() / f"{source.stem}.ipynb", ".ipynb")
-    store = open_store()
+    open_store()
     for package in ("papermill", "nbformat", "ipykernel"):
         if find_spec(package) is None:
             raise ParameterError(
@@ -115,11 +116,11 @@ def run(
 
     result = target.with_suffix(".json")
     try:
-        seconds = execute(source, parameters, target, result, store)
+        timing = execute(source, plain(parameters), target, result)
     except failures() as error:
         print(f"{source.stem} failed, nothing is written\n{str(error).strip()}", file=sys.stderr)
         raise typer.Exit(1) from error
-    print(f"{seconds:.1f} s\n{target}\n{result}")
+    print(f"{timing.seconds:.1f} s\n{target}\n{result}")
 
 
 @app.command("list")

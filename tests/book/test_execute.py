@@ -15,7 +15,7 @@ from seethrough.results import StudyResult
 
 EXECUTE = "seethrough.book.execute"
 FILES = ("--out", "book/executed/toy.ipynb", "--result", "book/executed/results/toy.json")
-QUICK = ("--parameters", '{"width": 5}')
+QUICK = ("--profile", "quick")
 
 
 def outputs(path: Path) -> list[str]:
@@ -76,14 +76,17 @@ def test_notebook_results_and_timing_are_written(tiny_project: Any, tmp_path: Pa
     [
         ("raise RuntimeError('this cell fails')", "this cell fails"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "DeadKernelError"),
+        ("result = run(Parameters(width=6))", "result comes from width = 6, given was 5"),
+        ("from dataclasses import replace\nresult = replace(result, study='x')", "of study 'x'"),
+        ("del result", "name 'result' is not defined"),
     ],
-    ids=["cell fails", "kernel dies"],
+    ids=["cell fails", "kernel dies", "other parameters", "other study", "no result"],
 )
 def test_a_failed_notebook_changes_nothing(tiny_project: Any, cell: str, reason: str) -> None:
     tiny_project.out.parent.mkdir(parents=True)
     tiny_project.out.write_text("as before")
     tiny_project.write_notebook(cell)
-    done = tiny_project.run(EXECUTE, "toy", *FILES)
+    done = tiny_project.run(EXECUTE, "toy", *QUICK, *FILES)
     assert done.returncode == 1
     assert "toy failed, nothing is written" in done.stderr
     assert reason in done.stderr
@@ -131,16 +134,15 @@ def test_a_second_run_waits_for_the_first(tiny_project: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("tyo",), "there is no notebook notebooks/tyo.ipynb"),
-        (("toy", "--parameters", "{"), "--parameters is '{', allowed is a JSON object"),
-        (("toy", "--parameters", "[]"), "--parameters is '[]', allowed is a JSON object"),
-        (("toy", "--parameters", '{"widht": 1}'), "parameter 'widht' is unknown"),
-        (("toy", "--parameters", '{"width": "x"}'), "parameter width is 'x', allowed is a whole"),
+        (("tyo", *QUICK), "there is no notebook notebooks/tyo.ipynb"),
+        (("toy", "--profile", "qick"), "profile is 'qick', allowed are smoke, quick"),
+        (("other", *QUICK), "profile 'quick' has no parameters for study 'other'; it has toy"),
     ],
 )
 def test_wrong_arguments_end_before_any_work(
     tiny_project: Any, arguments: tuple[str, ...], sentence: str
 ) -> None:
+    (tiny_project.root / "notebooks" / "other.ipynb").touch()
     done = tiny_project.run(EXECUTE, *arguments, *FILES)
     assert done.returncode == 2
     assert done.stderr.startswith(sentence)

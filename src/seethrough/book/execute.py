@@ -1,11 +1,14 @@
-"""Execute one notebook with given parameters, for the book or for a single run.
+"""Execute one notebook at a profile's scale, for the book.
 
-    python -m seethrough.book.execute collapse_dead_neurons --parameters '{"width": 1000}' \\
+    python -m seethrough.book.execute collapse_dead_neurons --profile quick \\
         --out book/executed/collapse_dead_neurons.ipynb \\
         --result book/executed/results/collapse_dead_neurons.json
 
 Nothing stands under the names of notebook and result before the whole run has ended well: a
 notebook that failed, or whose kernel died, can look finished and is never written.
+
+Only the kernel imports the study: PyTorch takes seconds to import, and a book has many notebooks.
+That the parameters are allowed is checked by the build, or by the command line, before.
 """
 
 import argparse
@@ -14,47 +17,68 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seethrough import studies
 from seethrough.book.executed_notebook import tidy
 from seethrough.book.timings import Timing, read_timing, write_timing
-from seethrough.checked_json import write_atomically
+from seethrough.checked_json import parse_json, write_atomically
 from seethrough.file_lock import held
-from seethrough.parameters import ParameterError, build, plain, profile_of
-from seethrough.store import ArtifactStore
+from seethrough.parameters import ParameterError, load
 
 LOCKS = Path(".locks")
+RESULT = "result"
+"""Variable of every notebook that holds its study's result."""
 
 
-def execute(
-    source: Path, parameters: Any, out: Path, result: Path, store: ArtifactStore | None = None
-) -> float:
-    """Execute the notebook `source` and write it to `out`, its study's results to `result`.
+class NotebookError(RuntimeError):
+    """A notebook whose result is not that of its study at the parameters that it was given."""
 
-    `parameters` is the dataclass of the study that has the notebook's name. Returns wall-clock
-    seconds. Raises what papermill raises when a cell fails or the kernel dies; then both files stay
-    as they were.
+
+def execute(source: Path, parameters: Mapping[str, Any], out: Path, result: Path) -> Timing:
+    """Execute the notebook `source` and write it to `out`, its study's result to `result`.
+
+    `parameters` are plain data; variables that they do not name keep the notebook's values. Returns
+    how long it took. Raises one of `failures()`; then both files stay as they were.
     """
     import nbformat
 
     started = time.monotonic()
-    executed = run_notebook(source, parameters)
-    text = nbformat.writes(tidy(executed)) + "\n"  # type: ignore[no-untyped-call]
-    # The notebook has computed the study: here it comes out of the artifact store.
-    found = studies.get(source.stem).load().run(parameters, store or ArtifactStore())
-    found.write(result)
+    with tempfile.TemporaryDirectory(prefix="result-") as folder:
+        written = Path(folder, "result.json")
+        executed = run_notebook(source, parameters, written)
+        text = nbformat.writes(tidy(executed)) + "\n"  # type: ignore[no-untyped-call]
+        found = written.read_text("utf-8")
+    provenance = _provenance(found, source.stem, parameters)
+    write_atomically(result, found)
     write_atomically(out, text)
-    return time.monotonic() - started
+    seconds = round(time.monotonic() - started, 1)
+    return Timing(notebook=source.stem, seconds=seconds, profile=provenance["profile"])
 
 
-def run_notebook(source: Path, parameters: Any = None) -> Any:
+def _provenance(result: str, study: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a result comes from, after a look that it is the one that was asked for."""
+    content: Any = parse_json(result)
+    if content["study"] != study:
+        raise NotebookError(f"{RESULT} is of study {content['study']!r}, allowed is {study!r}")
+    provenance: dict[str, Any] = content["provenance"]
+    for name, value in parameters.items():
+        used = provenance["parameters"].get(name)
+        # Of a file, provenance keeps the name alone.
+        if used != value and used != Path(str(value)).name:
+            raise NotebookError(f"{RESULT} comes from {name} = {used!r}, given was {value!r}")
+    return provenance
+
+
+def run_notebook(
+    source: Path, parameters: Mapping[str, Any] | None = None, result: Path | None = None
+) -> Any:
     """Return the executed notebook; the kernel's messages go to stderr as they come.
 
-    Without parameters it runs as it stands.
+    Without parameters it runs as it stands. Its variable `RESULT` is written to the file `result`,
+    if one is given, by the kernel: a cell more, which is not in the notebook that is returned.
     """
     import nbformat
     from papermill import execute_notebook  # type: ignore[import-untyped]
@@ -62,16 +86,24 @@ def run_notebook(source: Path, parameters: Any = None) -> Any:
 
     # As a node, for papermill fills in braces in a path.
     notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
-    with kernel_of_this_interpreter(getattr(parameters, "threads", 1)) as folder:
-        return execute_notebook(
+    if result is not None:
+        write = f"__import__('pathlib').Path({str(result)!r})"
+        cell = nbformat.v4.new_code_cell(f"{RESULT}.write({write})")  # type: ignore[no-untyped-call]
+        notebook.cells.append(cell)
+    threads = int((parameters or {}).get("threads", 1))
+    with kernel_of_this_interpreter(threads) as folder:
+        executed = execute_notebook(
             notebook,
             None,
-            parameters=None if parameters is None else plain(parameters),
+            parameters=parameters,
             kernel_name="python3",
             progress_bar=False,
             stderr_file=Messages(),
             config=Config({"KernelManager": address(folder)}),
         )
+    if result is not None:
+        executed.cells.pop()
+    return executed
 
 
 @contextmanager
@@ -119,11 +151,13 @@ def address(folder: str) -> dict[str, str]:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what is raised when a cell fails, the kernel dies, or a cell takes too long."""
+    """Return what is raised when a cell fails, the kernel dies, a cell takes too long, or the
+    result is another than that which was asked for.
+    """
     from nbclient.exceptions import CellControlSignal, DeadKernelError
     from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
 
-    return PapermillException, DeadKernelError, CellControlSignal
+    return PapermillException, DeadKernelError, CellControlSignal, NotebookError
 
 
 class Messages:
@@ -150,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m seethrough.book.execute", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("notebook", help="name of a notebook in notebooks/")
-    parser.add_argument("--parameters", default="{}", help="parameters as a JSON object")
+    parser.add_argument("--profile", required=True, help="smoke, quick, reference or paper")
     parser.add_argument("--out", type=Path, required=True, help="executed notebook")
     parser.add_argument("--result", type=Path, required=True, help="the study's results")
     options = parser.parse_args(arguments)
@@ -158,35 +192,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not source.is_file():
             raise ParameterError(f"there is no notebook {source}")
-        parameters = parse_parameters(options.notebook, options.parameters)
+        parameters = load(options.profile, options.notebook, Path("params"))
     except ParameterError as error:
         print(error, file=sys.stderr)
         return 2
-    profile = profile_of(options.notebook, parameters)
     notice = f"{options.notebook} is running in another process: waiting for it"
     with held(LOCKS / f"{options.notebook}.lock", notice):
-        announce(options.notebook, profile, read_timing(options.out))
+        announce(options.notebook, options.profile, read_timing(options.out))
         try:
-            seconds = execute(source, parameters, options.out, options.result)
+            timing = execute(source, parameters, options.out, options.result)
         except failures() as error:
             problem = f"{type(error).__name__}: {str(error).strip()}"
             print(f"{options.notebook} failed, nothing is written\n{problem}", file=sys.stderr)
             return 1
-        timing = Timing(notebook=options.notebook, seconds=round(seconds, 1), profile=profile)
         write_timing(options.out, timing)
-    print(f"{options.notebook}: {seconds:.1f} s", file=sys.stderr)
+    print(f"{options.notebook}: {timing.seconds:.1f} s", file=sys.stderr)
     return 0
-
-
-def parse_parameters(study: str, text: str) -> Any:
-    """Return the study's parameters from a JSON object; raise ParameterError with a sentence."""
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ParameterError(f"--parameters is {text!r}, allowed is a JSON object") from error
-    if not isinstance(values, dict):
-        raise ParameterError(f"--parameters is {text!r}, allowed is a JSON object")
-    return build(studies.get(study).load().Parameters, values)
 
 
 def announce(notebook: str, profile: str, before: Timing | None) -> None:
