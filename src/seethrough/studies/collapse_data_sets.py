@@ -45,7 +45,7 @@ class Parameters:
     """Path of an npz of real dSprites images with factors; without it no calibration."""
     shapes3d_frames: str = ""
     """Path of an npz of real 3D Shapes images with factors; without it no calibration."""
-    n_images: int = 64
+    n_images: int = 32
     """Images of the random sample of each data set, 2 to 20,000, each image at most once."""
     seed: int = 0
     """Seed of the samples."""

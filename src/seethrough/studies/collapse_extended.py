@@ -17,7 +17,9 @@ from seethrough.studies.study_run import Findings, stored_result
 class Parameters(GridParameters):
     """Parameters of the study; the defaults are the `smoke` scale."""
 
-    extra_epochs: int = 3
+    datasets: tuple[str, ...] = ("dsprites",)
+    """Data sets, each once."""
+    extra_epochs: int = 2
     """Epochs after the squeeze, at its end (k, or the L1 coefficient), at least 1."""
 
     def __post_init__(self) -> None:

@@ -44,6 +44,8 @@ REPRESENTATIONS = {
 class Parameters(GridParameters):
     """Parameters of the study; the defaults are the `smoke` scale."""
 
+    datasets: tuple[str, ...] = ("dsprites",)
+    """Data sets, each once."""
     methods: tuple[str, ...] = ("top_k", "top_k_open")
     """Sparsifiers with their schedules, each once."""
 
