@@ -15,7 +15,7 @@ def files(*patterns):
 
 PAGE_CODE = files("src/seethrough/book/*.py", "src/seethrough/claims/*.py")
 NOTEBOOK_CODE = set(files("src/seethrough/**/*.py", "src/seethrough/**/*.mplstyle")) - set(PAGE_CODE)
-EXECUTOR = ["src/seethrough/book/execute.py", "src/seethrough/book/executed_notebook.py"]
+EXECUTOR = [f"src/seethrough/book/{name}.py" for name in ("execute", "executed_notebook", "forked_kernels")]
 REFERENCE = files("results/reference/**/*.json", "results/benchmarks/*.json")
 EXECUTED = [f"book/executed/{stem}.ipynb" for stem in RUNS]
 RESULTS = [f"book/executed/results/{stem}.json" for stem in RUNS]
@@ -28,15 +28,8 @@ rule all:
         RESULTS,
 
 
-def earlier(wildcards):
-    """Return the executed notebook that must be there before, whatever its age."""
-    before = RUNS[wildcards.stem].after
-    return [ancient(f"book/executed/{before}.ipynb")] if before else []
-
-
 rule notebook:
     input:
-        earlier,
         "notebooks/{stem}.ipynb",
         "constraints.txt",
         sorted(NOTEBOOK_CODE),

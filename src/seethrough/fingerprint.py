@@ -39,6 +39,7 @@ def fingerprint(*modules: str, beside: tuple[str, ...] = ()) -> str:
     known = _known.get((modules, beside))
     if known is not None and all(_state(name) == state for name, state in known[1].items()):
         return known[0]
+    _file_now.cache_clear()  # files may have come and gone since
     packages = {PACKAGE} | {name.partition(".")[0] for name in modules}
     sources: dict[str, str] = {}
     waiting = list(modules)
@@ -125,10 +126,10 @@ def _modules_behind(
 ) -> list[str]:
     """Return the modules of `packages` that one import statement of `importer` loads names from."""
     module = _absolute(importer, module)
-    if module.partition(".")[0] not in packages or _source_file(module) is None:
+    if module.partition(".")[0] not in packages or _file_now(module) is None:
         return []
     submodules = [f"{module}.{name}" for name in names]
-    found = [name for name in submodules if _is_package(module) and _source_file(name) is not None]
+    found = [name for name in submodules if _is_package(module) and _file_now(name) is not None]
     from_itself = not names or len(found) < len(names)
     return [*found, *([module] if from_itself else [])]
 
@@ -143,7 +144,7 @@ def _absolute(importer: str, module: str) -> str:
 
 
 def _is_package(name: str) -> bool:
-    path = _source_file(name)
+    path = _file_now(name)
     return path is not None and path.name == "__init__.py"
 
 
@@ -161,3 +162,7 @@ def _source_file(name: str) -> Path | None:
                 return path
     origin = (spec and spec.origin) or ""
     return Path(origin) if not rest and origin.endswith(".py") else None
+
+
+_file_now = lru_cache(maxsize=4096)(_source_file)
+"""`_source_file` as it was when the fingerprint that is being taken was begun."""

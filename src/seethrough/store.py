@@ -16,6 +16,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -193,8 +194,13 @@ def _description(config: object, build: Callable[..., object]) -> dict[str, Any]
         "config": values,
         # The store carries artifacts and does not shape them: its own code does not count.
         "code": fingerprint(build.__module__, *modules_of(config), beside=(__name__,)),
-        "torch": version("torch").partition("+")[0],
+        "torch": _torch_version(),
     }
+
+
+@cache
+def _torch_version() -> str:
+    return version("torch").partition("+")[0]
 
 
 def _file_records(folder: Path) -> dict[str, dict[str, Any]]:

@@ -29,19 +29,6 @@ def test_every_notebook_runs_with_its_parameters(root: Path) -> None:
     assert (runs["b"].threads, runs["b"].gpus) == (2, 1)
 
 
-def test_notebooks_wait_for_the_one_that_trains_what_they_use(root: Path) -> None:
-    for name in ("collapse_methods", "collapse_quality"):
-        (root / "notebooks" / f"{name}.ipynb").write_text("{}")
-    path = root / "params" / "quick.yml"
-    path.write_text(path.read_text() + "collapse_methods: {}\ncollapse_quality: {}\n")
-    after = {name: run.after for name, run in notebook_runs("quick", root).items()}
-    assert after == {
-        "a": "", "b": "", "collapse_methods": "", "collapse_quality": "collapse_methods"
-    }  # fmt: skip
-    (root / "notebooks" / "collapse_methods.ipynb").unlink()
-    assert notebook_runs("quick", root)["collapse_quality"].after == ""
-
-
 def test_the_order_in_the_file_does_not_matter(root: Path) -> None:
     before = notebook_runs("quick", root)["a"]
     path = root / "params" / "quick.yml"

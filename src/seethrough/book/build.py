@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from seethrough.book import forked_kernels
 from seethrough.book.runs import check_profile, notebook_runs
 from seethrough.book.timings import read_timing
 from seethrough.file_lock import held
@@ -79,11 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not Path("Snakefile").is_file():
             raise ParameterError("there is no Snakefile here: run this in the project's folder")
-        notebook_runs(options.profile)
+        runs = notebook_runs(options.profile).values()
         check_profile(options.profile)
     except ParameterError as error:
         print(error, file=sys.stderr)
         return 2
+    if not any(run.gpus for run in runs):
+        forked_kernels.start(Path("notebooks", f"{run.notebook}.ipynb") for run in runs)
     return build_book(options.profile, options.cores)
 
 

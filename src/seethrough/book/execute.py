@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from seethrough.book.executed_notebook import tidy
+from seethrough.book.forked_kernels import ADDRESS_VARIABLE, LONGEST_PATH
 from seethrough.book.timings import Timing, read_timing, write_timing
 from seethrough.checked_json import parse_json, write_atomically
 from seethrough.file_lock import held
@@ -115,7 +116,9 @@ def kernel_of_this_interpreter(threads: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         # Quiet: the kernel logs an error when it is told to stop.
         quiet = "--log-level=CRITICAL"
-        argv = [sys.executable, "-m", "ipykernel_launcher", quiet, "-f", "{connection_file}"]
+        forked = ADDRESS_VARIABLE in os.environ
+        module = "seethrough.book.forked_kernels" if forked else "ipykernel_launcher"
+        argv = [sys.executable, "-m", module, quiet, "-f", "{connection_file}"]
         spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
         write_atomically(Path(folder, "kernels", "python3", "kernel.json"), json.dumps(spec))
         changes = {
@@ -140,11 +143,10 @@ def address(folder: str) -> dict[str, str]:
     """Return how to talk to a kernel: by sockets in `folder` on Linux, else by TCP.
 
     Parallel starts can collide on TCP ports, and TCP is open to other users of the machine. Without
-    a path of its own a kernel takes sockets in the current folder, where they collide, too. The
-    path of a socket may have 107 bytes.
+    a path of its own a kernel takes sockets in the current folder, where they collide, too.
     """
     socket = str(Path(folder, "socket"))
-    short = len(os.fsencode(socket)) <= 100
+    short = len(os.fsencode(socket)) <= LONGEST_PATH
     if sys.platform == "linux" and short:
         return {"transport": "ipc", "ip": socket}
     return {"transport": "tcp"}

@@ -7,12 +7,6 @@ from pathlib import Path
 from seethrough import studies
 from seethrough.parameters import ParameterError, build, load_profile
 
-TRAINS_FIRST = {"collapse_methods": "collapse_"}
-"""Notebook -> names, by their beginning, of those that use models which it trains first.
-
-They begin when it has ended: otherwise two notebooks would wait for each other's models in turn.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookRun:
@@ -25,8 +19,6 @@ class NotebookRun:
     threads: int
     """CPU threads that it is given: half of those of one training run times the runs at a time,
     rounded up. Half of its time a notebook is one process, which imports, draws or measures."""
-    after: str
-    """Notebook that must have ended before; empty if there is none."""
     gpus: int
     """1 if it computes on a GPU, else 0."""
 
@@ -38,8 +30,7 @@ def notebook_runs(profile: str, root: Path = Path()) -> dict[str, NotebookRun]:
     """
     studies_of_profile = load_profile(profile, root / "params")
     runs = {}
-    paths = sorted(root.glob("notebooks/*.ipynb"))
-    for path in paths:
+    for path in sorted(root.glob("notebooks/*.ipynb")):
         if path.stem not in studies_of_profile:
             raise ParameterError(
                 f"params/{profile}.yml has no parameters for notebooks/{path.name}: add them"
@@ -49,7 +40,6 @@ def notebook_runs(profile: str, root: Path = Path()) -> dict[str, NotebookRun]:
             notebook=path.stem,
             parameters=json.dumps(values, sort_keys=True),
             threads=_half(int(values.get("threads", 1)) * int(values.get("workers", 1))),
-            after=_after(path.stem, {path.stem for path in paths}),
             gpus=int(str(values.get("device", "cpu")).startswith("cuda")),
         )
     return runs
@@ -57,13 +47,6 @@ def notebook_runs(profile: str, root: Path = Path()) -> dict[str, NotebookRun]:
 
 def _half(threads: int) -> int:
     return max(1, (threads + 1) // 2)
-
-
-def _after(name: str, names: set[str]) -> str:
-    for first, beginning in TRAINS_FIRST.items():
-        if first in names and name != first and name.startswith(beginning):
-            return first
-    return ""
 
 
 def check_profile(profile: str, root: Path = Path()) -> None:

@@ -9,8 +9,6 @@ Kendall's tau-b {cite:p}`kendall1945treatment`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import kendalltau  # type: ignore[import-untyped]
-
 from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
@@ -51,6 +49,8 @@ def ranking_rows(by_cell: Sequence[Sequence[Row]]) -> list[Row]:
     rules in the same order for every cell, the plain one first. A ranking of equal shares alone has
     no tau: NaN.
     """
+    from scipy.stats import kendalltau  # type: ignore[import-untyped]  # takes a second to import
+
     found = []
     for rule in zip(*by_cell, strict=True):
         name = rule[0].id.split("/")[0]
