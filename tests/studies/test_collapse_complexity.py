@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from seethrough.metrics.death_model import mean_to_spread
+from seethrough.parameters import load
 from seethrough.store import ArtifactStore
 from seethrough.studies.collapse_complexity import STEPS, Parameters, run
 from seethrough.studies.squeeze import train_cells
@@ -12,7 +13,7 @@ from seethrough.studies.squeeze import train_cells
 
 def test_steps_lead_from_dsprites_to_shapes3d_one_change_at_a_time() -> None:
     rungs = {name for step in STEPS.values() for name in step}
-    assert rungs == set(Parameters().datasets)
+    assert rungs == set(load("paper", "collapse_complexity")["datasets"])
     assert STEPS["all"] == ("dsprites", "shapes3d")
 
 

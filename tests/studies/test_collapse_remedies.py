@@ -11,6 +11,7 @@ from seethrough.metrics.death_model import death_probability, mean_to_spread
 from seethrough.metrics.linear_probe import linear_probe
 from seethrough.metrics.specialised_units import specialised_units
 from seethrough.metrics.train_test import halves
+from seethrough.parameters import build, load
 from seethrough.results import StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies import collapse_remedies as study
@@ -167,5 +168,6 @@ def test_wrong_values_are_named(change: dict[str, Any], named: str) -> None:
         Parameters(**change)
 
 
-def test_by_default_every_remedy_is_tried() -> None:
-    assert Parameters().remedies == TRIED
+@pytest.mark.parametrize("profile", ["reference", "paper"])
+def test_committed_and_full_scale_try_every_remedy(profile: str) -> None:
+    assert build(Parameters, load(profile, "collapse_remedies")).remedies == TRIED
