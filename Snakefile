@@ -15,7 +15,8 @@ def files(*patterns):
 
 PAGE_CODE = files("src/seethrough/book/*.py", "src/seethrough/claims/*.py")
 NOTEBOOK_CODE = set(files("src/seethrough/**/*.py", "src/seethrough/**/*.mplstyle")) - set(PAGE_CODE)
-EXECUTOR = [f"src/seethrough/book/{name}.py" for name in ("execute", "executed_notebook", "forked_kernels")]
+EXECUTOR_MODULES = ("execute", "executed_notebook", "forked_kernels")
+EXECUTOR = [f"src/seethrough/book/{name}.py" for name in EXECUTOR_MODULES]
 REFERENCE = files("results/reference/**/*.json", "results/benchmarks/*.json")
 EXECUTED = [f"book/executed/{stem}.ipynb" for stem in RUNS]
 RESULTS = [f"book/executed/results/{stem}.json" for stem in RUNS]

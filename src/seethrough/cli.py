@@ -105,7 +105,7 @@ def run(
     source = notebook_path(notebook)
     parameters = chosen_parameters(source.stem, profile, parameter or [])
     target = output_path(out or _runs_folder() / f"{source.stem}.ipynb", ".ipynb")
-    open_store()
+    open_store()  # the kernel will: refused here, before any work
     for package in ("papermill", "nbformat", "ipykernel"):
         if find_spec(package) is None:
             raise ParameterError(

@@ -44,7 +44,7 @@ def collect(study: str, parameters: Any, *, seconds: float) -> Provenance:
     """
     commit, dirty = git_state(PACKAGE_FOLDER)
     return Provenance(
-        parameters={name: _without_folder(v) for name, v in plain(parameters).items()},
+        parameters={name: without_folder(v) for name, v in plain(parameters).items()},
         seeds=tuple(getattr(parameters, "seeds", ())),
         profile=profile_of(study, parameters),
         device=device_name(getattr(parameters, "device", "cpu")),
@@ -93,5 +93,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _without_folder(value: Any) -> Any:
+def without_folder(value: Any) -> Any:
+    """Return a parameter as provenance keeps it: the name alone of an absolute path."""
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

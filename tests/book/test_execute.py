@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from seethrough.book.execute import address
+from seethrough.book.execute import _same, address
 from seethrough.results import StudyResult
 
 EXECUTE = "seethrough.book.execute"
@@ -155,3 +155,22 @@ def test_kernels_that_start_together_have_sockets_of_their_own(tmp_path: Path) -
     if first["transport"] == "ipc":
         assert first["ip"] != second["ip"]
     assert address("/" + "x" * 110) == {"transport": "tcp"}
+
+
+@pytest.mark.parametrize(
+    ("used", "given", "same"),
+    [
+        (0.001, "1e-3", True),
+        ([0.0001, 0.5], ["1e-4", 0.5], True),
+        (1.0, 1, True),
+        ("frames.npz", "/data/frames.npz", True),
+        ("frames.npz", "data/frames.npz", False),
+        ([1, 2], [1], False),
+        (0.001, "quick", False),
+        (5, "5", False),
+    ],
+)
+def test_used_is_compared_with_given_as_parameters_are_read(
+    used: object, given: object, same: bool
+) -> None:
+    assert _same(used, given) is same

@@ -62,9 +62,9 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_until(is_so: bool, pid: int) -> None:
+def wait_for_end(pid: int) -> None:
     deadline = time.monotonic() + 30
-    while is_alive(pid) != is_so:
+    while is_alive(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -151,7 +151,8 @@ def test_who_is_killed_takes_kernel_and_server_with_it(tmp_path: Path) -> None:
     assert is_alive(server)
     process.kill()
     process.communicate()
-    wait_until(False, server)
+    wait_for_end(server)
+    wait_for_end(kernel)
 
 
 def test_an_interrupt_reaches_the_kernel(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from seethrough.book.timings import Timing, read_timing, write_timing
 from seethrough.checked_json import parse_json, write_atomically
 from seethrough.file_lock import held
 from seethrough.parameters import ParameterError, load
+from seethrough.provenance import without_folder
 
 LOCKS = Path(".locks")
 RESULT = "result"
@@ -65,12 +66,21 @@ def _provenance(result: str, study: str, parameters: Mapping[str, Any]) -> dict[
     if content["study"] != study:
         raise NotebookError(f"{RESULT} is of study {content['study']!r}, allowed is {study!r}")
     provenance: dict[str, Any] = content["provenance"]
-    for name, value in parameters.items():
+    for name, given in parameters.items():
         used = provenance["parameters"].get(name)
-        # Of a file, provenance keeps the name alone.
-        if used != value and used != Path(str(value)).name:
-            raise NotebookError(f"{RESULT} comes from {name} = {used!r}, given was {value!r}")
+        if not _same(used, given):
+            raise NotebookError(f"{RESULT} comes from {name} = {used!r}, given was {given!r}")
     return provenance
+
+
+def _same(used: Any, given: Any) -> bool:
+    """Return whether a study that used the one was given the other, or a text that says it."""
+    if isinstance(used, list) and isinstance(given, list):
+        return len(used) == len(given) and all(map(_same, used, given))
+    if isinstance(used, float) and isinstance(given, str):  # YAML takes 1e-3 for text
+        with suppress(ValueError):
+            return used == float(given)
+    return bool(used == without_folder(given))
 
 
 def run_notebook(

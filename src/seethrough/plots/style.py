@@ -18,7 +18,7 @@ def use_style() -> None:
     """Make matplotlib draw every figure in the project's style.
 
     In a notebook a figure is drawn when its cell ends, to be shown. Pyplot would draw it once more
-    before that, for a window that is not there: half of the time that a figure takes.
+    before that, for a window that is not there.
     """
     plt.style.use(Path(__file__).with_name("seethrough.mplstyle"))
     if "inline" in plt.get_backend():
