@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seethrough.kernels.affine_product import affine_product
 from seethrough.kernels.batch_topk import batch_topk
 from seethrough.kernels.latent_gradients import latent_gradients
 from seethrough.kernels.ragged_code import RaggedCode
@@ -66,7 +67,7 @@ def select(
     """Return the code of `sparse_encode` without gradients."""
     check_encoder(inputs, W_enc, b_enc)
     dtype = matmul_dtype or inputs.dtype
-    pre_activations = torch.addmm(b_enc.to(dtype), inputs.to(dtype), W_enc.to(dtype).T)
+    pre_activations = affine_product(*(t.to(dtype) for t in (inputs, W_enc, b_enc)))
     match selection:
         case "batch":
             code = batch_topk(pre_activations, k_per_sample)
