@@ -48,6 +48,8 @@ class Parameters(GridParameters):
     """Data sets, each once."""
     methods: tuple[str, ...] = ("top_k", "top_k_open")
     """Sparsifiers with their schedules, each once."""
+    seeds: tuple[int, ...] = (0,)
+    """One model per seed, at least one; three or more give an interval worth reading."""
 
 
 def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:

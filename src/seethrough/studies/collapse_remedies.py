@@ -51,7 +51,7 @@ class Parameters(SqueezeParameters):
 
     datasets: tuple[str, ...] = ("dsprites", "shapes3d")
     """Data sets, each once."""
-    remedies: tuple[str, ...] = ("untied", "centred", "auxk", "centred_auxk")
+    remedies: tuple[str, ...] = ("centred", "auxk", "centred_auxk")
     """Remedies beside the baseline, each once; see seethrough.studies.remedies."""
     widths: tuple[int, ...] = (500,)
     """Units of the dictionary, each once and at least k_end."""

@@ -33,9 +33,9 @@ class SqueezeParameters:
     """Path of the published npz; empty for images of our renderer, no download."""
     shapes3d_path: str = ""
     """Path of the published h5; empty for images of our renderer."""
-    n_train: int = 64
+    n_train: int = 32
     """Training images per seed."""
-    n_heldout: int = 64
+    n_heldout: int = 32
     """Held-out images per seed: every measurement is made on them."""
     k_start: int = 500
     """Units active per image in the first epoch; capped at the width."""
@@ -51,7 +51,7 @@ class SqueezeParameters:
     """Weight of the KL divergence."""
     learning_rate: float = 1e-3
     """Adam's step size."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Images per step."""
     precision: str = "float32"
     """float32, or bfloat16 for the convolutions."""
