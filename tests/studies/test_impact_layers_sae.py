@@ -25,8 +25,8 @@ from seethrough.studies.sae_scores import SELECTIONS
 TINY = Parameters(
     sparsities=(0.7,), n_calibration=4, n_recovery=4, recovery_epochs=1, batch_size=8,
     precision="float32", n_evaluation=24, expansion=1, k=8, ks=(4, 8), methods=METHODS,
-    patches=True, n_pool=16, steps=3, sae_batch_size=16, n_classes=2, images_per_class=3,
-    n_latents=5, n_highest=2,
+    patches=True, n_pool=16, steps=3, priced_steps=4, sae_batch_size=16, n_classes=2,
+    images_per_class=3, n_latents=5, n_highest=2,
 )  # fmt: skip
 
 
@@ -106,6 +106,13 @@ def test_methods_ask_for_k_if_they_can() -> None:
     assert replace(TINY, steps=400).method("batch_topk", 7) == BatchTopK(k=7, threshold_decay=0.95)
 
 
+def test_methods_that_price_activity_have_steps_of_their_own() -> None:
+    steps = {
+        name: TINY.training(TINY.method(name, 7), seed=0).steps for name in ("batch_topk", *METHODS)
+    }
+    assert steps == {"batch_topk": 3, "topk": 3, "l1": 4, "jump_relu": 4}
+
+
 def test_a_gallery_shows_the_highest_images(store: ArtifactStore, result: StudyResult) -> None:
     galleries = latent_gallery(TINY, n_pictures=3, store=store)
     assert [one.condition.name for one in galleries] == ["dense", "dense_tuned", "wanda/0.7"]
@@ -142,6 +149,7 @@ def test_the_dense_model_does_not_depend_on_the_seed() -> None:
         ("n_highest", 0, "n_highest is 0"),
         ("expansion", 0, "expansion is 0"),
         ("steps", 0, "steps is 0"),
+        ("priced_steps", 0, "priced_steps is 0"),
         ("sae_batch_size", 0, "allowed is at least 1"),
         ("sae_rate", 0.0, "allowed"),
         ("l1_coefficient", -1.0, "coefficient is -1.0"),

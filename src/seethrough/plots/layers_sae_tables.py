@@ -65,6 +65,7 @@ def scale_table(runs: Runs) -> Markdown:
         "k": "fixed k",
         "n_pool": "training images of the pool",
         "steps": "steps of each autoencoder",
+        "priced_steps": "steps of L1 and JumpReLU",
         "sae_batch_size": "activations per step",
         "n_evaluation": "evaluation images",
         "n_classes": "classes",

@@ -14,7 +14,7 @@ from seethrough.sae.sae_config import SAEConfig
 from seethrough.sae.sparse_autoencoder import Method
 from seethrough.sae.topk import TopK
 from seethrough.studies.impact_models import ImpactParameters
-from seethrough.training.checks import check_learning_rate
+from seethrough.training.checks import at_least, check_learning_rate
 
 METHODS = ("topk", "l1", "jump_relu")
 """Methods that the dense model is measured with beside BatchTopK."""
@@ -41,7 +41,9 @@ class Parameters(ImpactParameters):
     n_pool: int = 256
     """Training images whose activations autoencoders learn from, the same for all models."""
     steps: int = 30
-    """Training steps of each autoencoder."""
+    """Training steps of each autoencoder whose method sets the count of active latents."""
+    priced_steps: int = 30
+    """The same for l1 and jump_relu, whose count settles by a price and takes longer."""
     sae_batch_size: int = 256
     """Activations per step."""
     sae_rate: float = 6e-3
@@ -62,10 +64,10 @@ class Parameters(ImpactParameters):
             raise ValueError(f"block is {self.block}, allowed is -1 or one from 0")
         if len(set(self.ks)) < len(self.ks) or self.k not in self.ks:
             raise ValueError(f"ks is {self.ks}, allowed are distinct ones with k, {self.k}")
-        for name, least in (("steps", 1), ("n_pool", 1), ("n_classes", 2), ("images_per_class", 2),
-                            ("n_latents", 1), ("n_highest", 1)):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, allowed is at least {least}")
+        counts = ("steps", "priced_steps", "n_pool", "n_latents", "n_highest")
+        at_least_two = ("n_classes", "images_per_class")
+        for name in (*counts, *at_least_two):
+            at_least(name, getattr(self, name), 2 if name in at_least_two else 1)
         for method in self.methods:
             if method not in METHODS or self.methods.count(method) > 1:
                 raise ValueError(f"methods has {method!r}, allowed are {', '.join(METHODS)}, once")
@@ -91,7 +93,7 @@ class Parameters(ImpactParameters):
             method=method,
             expansion=self.expansion,
             dead_after=5 * self.sae_batch_size,
-            steps=self.steps,
+            steps=self.priced_steps if isinstance(method, (L1, JumpReLU)) else self.steps,
             batch_size=self.sae_batch_size,
             learning_rate=self.sae_rate,
             seed=seed,
