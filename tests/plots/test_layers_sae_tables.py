@@ -50,7 +50,8 @@ def test_margins_in_words() -> None:
 
 def test_what_a_run_looked_at() -> None:
     parameters = {
-        "model": "m", "sparsities": [0.5, 0.7], "ks": [5, 21], "n_pool": 9, "steps": 3, "priced_steps": 4,
+        "model": "m", "sparsities": [0.5, 0.7], "ks": [5, 21], "n_pool": 9, "steps": 3,
+        "priced_steps": 4,
         "sae_batch_size": 4, "n_evaluation": 8, "n_classes": 2, "images_per_class": 2,
         "n_latents": 50, "n_highest": 5,
     }  # fmt: skip
