@@ -132,7 +132,7 @@ def measure(case: str, device: str, rounds: int, peer_codes: int, bandwidth: flo
 
 
 def main() -> None:
-    parser = benchmark_parser("Benchmark of joint counts.", rounds=5)
+    parser = benchmark_parser("Benchmark of joint counts.", rounds=15)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--cases", nargs="+", default=CASES, help="kind:codes:samples")
     parser.add_argument("--peer-codes", type=int, default=128, help="codes that the peers treat")

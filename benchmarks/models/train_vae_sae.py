@@ -129,7 +129,7 @@ def goal_of(label: str) -> float | None:
 
 def main() -> None:
     """Print the table of ratios, and write it."""
-    parser = benchmark_parser("Benchmark of training a VAE with a sparse layer.", rounds=5)
+    parser = benchmark_parser("Benchmark of training a VAE with a sparse layer.", rounds=9)
     arguments = parser.parse_args()
     keep_freed_memory()
     images, _ = train_vae_sae.split_images(load("dsprites"), CONFIG)
