@@ -104,7 +104,7 @@ def _add_dense(
     """Count a block of latents, tile by tile."""
     n_bins = table.shape[1]
     block = _transposed(source, samples, latents)
-    counts = [np.zeros((len(table), n_bins * group.size), dtype=np.int64) for group in groups]
+    counts = [np.empty((len(table), n_bins * group.size), dtype=np.int64) for group in groups]
     for piece in _slices(0, block.shape[1], TILE):
         of_piece = slice(samples.start + piece.start, samples.start + piece.stop)
         for rows in _slices(0, len(block), TILE // (piece.stop - piece.start)):
@@ -113,7 +113,8 @@ def _add_dense(
             latent = np.arange(len(found), dtype=np.int32)
             cells = found + latent[:, None] * np.int32(n_bins)  # latent and bin in one number
             for group, of_group in zip(groups, counts, strict=True):
-                of_group[rows] += group.count(cells, of_piece, n_bins)
+                new = group.count(cells, of_piece, n_bins)
+                of_group[rows] = new if piece.start == 0 else of_group[rows] + new
     for group, of_group in zip(groups, counts, strict=True):
         group.add(of_group, table)
 
