@@ -1,6 +1,7 @@
 """Joint counts against one-hot products, and codes against their bins."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,12 @@ def test_fresh_memory_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, factors = some_codes(211), some_factors(211)
     grid = EqualWidthGrid.of(codes.T, 20)
     expected = joint_histogram_of_codes(codes, factors, grid, SIZES)
-    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype=dtype))
+
+    def poisoned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        wrong = np.nan if np.issubdtype(dtype, np.floating) else -(10**9)
+        return np.full(shape, wrong, dtype=dtype)
+
+    monkeypatch.setattr(np, "empty", poisoned)
     assert_equal(joint_histogram_of_codes(codes, factors, grid, SIZES), expected)
 
 
