@@ -48,7 +48,7 @@ class Measurement:
     peers: Mapping[str, float] = field(default_factory=dict)
     """Peer -> its time."""
     limit: float | None = None
-    """What cannot be beaten, or what ours comes on top of; the report says what it is."""
+    """Time of what nobody can leave out, as torch computes it; the report says what it is."""
     clock: str = "CPU time"
     """What the times are: CPU time, elapsed time or time between events."""
     goal_faster: float | None = None
