@@ -64,10 +64,10 @@ class Parameters(ImpactParameters):
             raise ValueError(f"block is {self.block}, allowed is -1 or one from 0")
         if len(set(self.ks)) < len(self.ks) or self.k not in self.ks:
             raise ValueError(f"ks is {self.ks}, allowed are distinct ones with k, {self.k}")
-        counts = ("steps", "priced_steps", "n_pool", "n_latents", "n_highest")
-        at_least_two = ("n_classes", "images_per_class")
-        for name in (*counts, *at_least_two):
-            at_least(name, getattr(self, name), 2 if name in at_least_two else 1)
+        for name in ("steps", "priced_steps", "n_pool", "n_latents", "n_highest"):
+            at_least(name, getattr(self, name), 1)
+        for name in ("n_classes", "images_per_class"):
+            at_least(name, getattr(self, name), 2)
         for method in self.methods:
             if method not in METHODS or self.methods.count(method) > 1:
                 raise ValueError(f"methods has {method!r}, allowed are {', '.join(METHODS)}, once")
