@@ -4,6 +4,7 @@ from typing import Any
 from seethrough.plots import remedy_tables
 from seethrough.provenance import Provenance
 from seethrough.results import Cell, Row, StudyResult
+from seethrough.studies.remedy_verdict import TOLD
 
 BASE: dict[str, Sequence[float]] = {
     "dead_share": (0.4, 0.5, 0.6),
@@ -31,7 +32,7 @@ def result(n_seeds: int = 3, **arms: dict[str, Sequence[float]]) -> StudyResult:
                 f"{name}_change/{where}",
                 [a - b for a, b in zip(measured[name][:n_seeds], BASE[name], strict=False)],
             )
-            for name in ("dead_share", "unexplained", "mig_code", "specialised_units")
+            for name in TOLD
         ]
     rows.append(_row("cost/dsprites/auxk/500", [1.26]))
     rows.append(_row("remedies_passing/dsprites/500", [1.0], {"tried": 2}))
@@ -96,7 +97,21 @@ def test_the_verdict_names_the_best_remedy() -> None:
     assert line[3:6] == ["2", "1", "AuxK"]
     assert line[6].replace("\N{NARROW NO-BREAK SPACE}", " ") == "1.0 % (1.0 to 1.0)"
     assert line[7].startswith("-49.0")  # 1, 1, 1 against 40, 50, 60 per cent
-    assert line[8] == "0.0 (0.0 to 0.0)"
+
+
+def test_the_weak_side_of_the_best_remedy_is_told() -> None:
+    measured = CURED | {"best_information": (0.4, 0.45, 0.35), "probe": (0.52, 0.52, 0.52)}
+    run = result(baseline=BASE, auxk=measured)
+    _, line = lines(remedy_tables.weak_side_table({"this run": run}))
+    assert line[:4] == ["dSprites, 500 units", "this run", "AuxK", "0.0 (0.0 to 0.0)"]
+    # differences -0.10, -0.05, -0.15: mean -0.10, half width 4.30 x 0.05 / sqrt(3) = 0.124
+    assert line[4] == "-0.100 (-0.224 to 0.024)"
+    assert line[5].replace("\N{NARROW NO-BREAK SPACE}", " ") == "+2.0 points (+2.0 to +2.0)"
+
+
+def test_there_is_no_weak_side_if_every_remedy_is_worse() -> None:
+    run = result(baseline=BASE, centred=CURED)  # the best row names a remedy without differences
+    assert len(lines(remedy_tables.weak_side_table({"this run": run}))) == 1
 
 
 def test_the_small_dictionary_stands_beside_the_baseline() -> None:

@@ -13,6 +13,8 @@ GOOD: dict[str, Sequence[float]] = {
     "unexplained": (0.10, 0.11, 0.12),
     "mig_code": (0.02, 0.02, 0.03),
     "specialised_units": (30, 31, 35),
+    "best_information": (0.2, 0.2, 0.3),
+    "probe": (0.5, 0.6, 0.6),
     "active": (50, 50, 50),
 }
 BASE: dict[str, Sequence[float]] = GOOD | {"dead_share": (0.4, 0.5, 0.6)}
@@ -51,8 +53,11 @@ def test_differences_are_paired() -> None:
     assert changes["unexplained_change/d/x/500"].per_seed == (0, 0, 0)
     assert set(changes) == {
         f"{name}_change/d/x/500"
-        for name in ("dead_share", "unexplained", "mig_code", "specialised_units")
-    }
+        for name in (
+            "dead_share", "unexplained", "mig_code", "specialised_units", "best_information",
+            "probe",
+        )
+    }  # fmt: skip
 
 
 def test_alive_and_no_worse_passes() -> None:
@@ -81,6 +86,10 @@ def test_for_information_lower_is_worse() -> None:
     assert judged({"mig_code": (0.01, 0.011, 0.019)}) == (False, ("mig_code",))
     assert judged({"specialised_units": (20, 20, 25)}) == (False, ("specialised_units",))
     assert judged({"mig_code": (0.1, 0.1, 0.1), "specialised_units": (90, 91, 95)}) == (True, ())
+
+
+def test_best_unit_and_probe_are_told_and_not_judged() -> None:
+    assert judged({"best_information": (0.1, 0.1, 0.2), "probe": (0.1, 0.2, 0.2)}) == (True, ())
 
 
 def test_an_equal_difference_in_every_seed_has_an_interval_of_no_width() -> None:

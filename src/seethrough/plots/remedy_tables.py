@@ -76,24 +76,45 @@ def _judgement(result: StudyResult, arm: Arm) -> list[str]:
 def verdict_table(runs: Runs) -> Markdown:
     """Return how many remedies pass, by data set, jointly and by width, and the best one."""
     header = ["data set", "units", "run", "tried", "pass", "best of those not worse", "its dead",
-              "difference from the baseline", "specialised units, difference"]  # fmt: skip
+              "difference from the baseline"]  # fmt: skip
     lines = []
     for name, result in runs.items():
         for place, row in rows_named(result, "remedies_passing").items():
             scope, width = place.split("/")
             best = result.row(f"best_remedy_dead_share/{place}")
-            remedy = str(best.cell["remedy"])
-            dead, special = (
-                find_row(result, f"{name}_change/{scope}/{remedy}/{width}")
-                for name in ("dead_share", "specialised_units")
-            )
+            dead = find_row(result, f"dead_share_change/{scope}/{best.cell['remedy']}/{width}")
             label = "both together" if scope == JOINT else DATASETS[scope]
             passing = DASH if math.isnan(row.mean) else f"{row.mean:.0f}"
-            shown = REMEDIES[remedy].label if remedy in REMEDIES else DASH
             head = [label, width, f"{name}, {scale(result)}", str(row.cell["tried"])]
-            numbers = [percent(best, 1), points(dead), number(special, 1)]
-            lines.append([*head, passing, shown, *numbers])
+            lines.append([*head, passing, _label(best), percent(best, 1), points(dead)])
     return markdown_table(header, lines)
+
+
+def weak_side_table(runs: Runs) -> Markdown:
+    """Return what the best remedy of each data set does to the factors, as paired differences.
+
+    The last two columns are told and not judged.
+    """
+    header = ["data set", "run", "remedy", "specialised units", "best unit's information",
+              "linear probe"]  # fmt: skip
+    lines = []
+    for name, result in runs.items():
+        for place, best in rows_named(result, "best_remedy_dead_share").items():
+            scope, width = place.split("/")
+            where = f"{scope}/{best.cell['remedy']}/{width}"
+            special, information, probe = (
+                find_row(result, f"{quantity}_change/{where}")
+                for quantity in ("specialised_units", "best_information", "probe")
+            )
+            if special is not None:
+                head = [f"{DATASETS[scope]}, {width} units", name, _label(best)]
+                lines.append([*head, number(special, 1), number(information, 3), points(probe)])
+    return markdown_table(header, lines)
+
+
+def _label(best: Row) -> str:
+    remedy = str(best.cell["remedy"])
+    return REMEDIES[remedy].label if remedy in REMEDIES else DASH
 
 
 def small_table(runs: Runs, width: int) -> Markdown:

@@ -23,8 +23,12 @@ WORSE = {"unexplained": 1, "mig_code": -1, "specialised_units": -1}
 """Quality -> the sign of a change for the worse."""
 JOINT = "joint"
 """In place of the data set's name: all data sets together."""
-TOLD = ("dead_share", *WORSE)
-"""Quantities whose paired differences against the baseline are rows of their own."""
+TOLD = ("dead_share", *WORSE, "best_information", "probe")
+"""Quantities whose paired differences against the baseline are rows of their own.
+
+The best unit's information and the linear probe are told, not judged: they joined the rows after
+the rule had been applied, and a rule is not changed by the results that it judged.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
