@@ -9,7 +9,7 @@ from seethrough.plots import complexity
 from seethrough.plots.style import PAPER, use_style
 from seethrough.provenance import Provenance
 from seethrough.results import Row, StudyResult
-from seethrough.studies.collapse_complexity import STEPS
+from seethrough.studies.dead_steps import STEPS
 
 mpl.use("Agg")
 use_style()
@@ -125,3 +125,25 @@ def test_the_table_of_steps_worked_by_hand() -> None:
         "| everything at once | Top-k | 1.8 | – | – | 1.50 (1.50 to 1.50) "
         f"| +10{space}points (+10 to +10) |"
     )
+
+
+def test_ratios_of_every_place_of_every_run() -> None:
+    runs = {"reference run": run(SHARES, "l1/in_path/40"), "this run": run(SHARES)}
+    header, _, *lines = complexity.ratios_table(runs).data.splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines]
+    # ratios 0.5 / 0.1 and 0.7 / 0.3, mean 3.67; both differences 40 points
+    assert [line[:2] for line in cells] == [
+        ["L1, in the path, 40 units", "2.2"],
+        ["Top-k, beside, 500 units", "1.8"],
+    ]
+    assert cells[0][2].startswith("3.67 (")
+    assert cells[0][3].startswith("+40")
+    assert cells[0][4:] == ["–", "–"]
+    assert cells[1][2:4] == ["–", "–"]
+    assert header.count("|") == lines[0].count("|")
+
+
+def test_no_run_with_both_data_sets_has_no_ratios() -> None:
+    runs = {"this run": run({"dsprites": (0.1, 0.2)})}
+    assert len(complexity.ratios_table(runs).data.splitlines()) == 2
+    assert len(complexity.ratios_table({}).data.splitlines()) == 2

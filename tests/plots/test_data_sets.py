@@ -106,18 +106,19 @@ def test_calibration_has_dashes_where_nothing_was_measured() -> None:
         row("step/shapes3d/shape", 7.2, factor="shape"),
     ]
     dsprites, shapes = data_sets.calibration_table(result(*rows)).data.splitlines()[2:]
-    cells = "160 | 130 | 0.42 | 4.00 | – | 24.64 (orientation)"
+    cells = "160 | 130 | 0.42 | 4.00 | – | 24.64 (orientation) | – | –"
     assert dsprites == f"| dSprites, pixels of 4,096 | {cells} |"
-    assert shapes == "| Shapes3D, levels of 255 | – | – | – | – | – | – |"
-    assert data_sets.calibration_table(None).data.count("–") == 12
+    assert shapes == "| Shapes3D, levels of 255 | – | – | – | – | – | – | – | – |"
+    assert data_sets.calibration_table(None).data.count("–") == 16
 
 
 def test_calibration_shows_held_out_images_apart() -> None:
     values = {
         "frames": 25.0, "frames_exact": 0.0, "frame_error_mean": 3.5, "frame_error_max": 6.0,
-        "frame_error_mean_held_out": 3.75,
+        "frame_error_mean_held_out": 3.75, "edge_shift_median": 0.02, "edge_shift_high": 0.281,
     }  # fmt: skip
     rows = [row(f"{id}/shapes3d", value) for id, value in values.items()]
     step = row("step/shapes3d/scale", 3.07, factor="scale")
     shapes = data_sets.calibration_table(result(*rows, step)).data.splitlines()[-1]
-    assert shapes == "| Shapes3D, levels of 255 | 25 | 0 | 3.50 | 6.00 | 3.75 | 3.07 (scale) |"
+    cells = "25 | 0 | 3.50 | 6.00 | 3.75 | 3.07 (scale) | 0.02 px | 0.28 px"
+    assert shapes == f"| Shapes3D, levels of 255 | {cells} |"

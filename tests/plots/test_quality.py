@@ -145,3 +145,21 @@ def test_the_table_has_dashes_for_what_is_missing() -> None:
     assert len(lines) == 2 + 2 * len(quality.NUMBERS)
     assert lines[2].endswith("| – | – | – |")
     assert lines[-1].split(" | ")[1:3] == ["–", "–"]
+
+
+def test_path_and_untouched_vae_side_by_side() -> None:
+    made = run({SQUEEZED: 0.0, "dsprites/top_k/in_path/10": 0.25})
+    header, _, *lines = quality.path_table({"this run": made}, 10).data.splitlines()
+    assert len(lines) == len(quality.SCORES)
+    cells = lines[0].strip("| ").split(" | ")
+    own = base("mig_mean") + 0.05  # the mean of 0 and 0.1 over two seeds
+    assert cells[:2] == ["dSprites: MIG", "this run"]
+    assert [float(cell.split(" (")[0]) for cell in cells[2:]] == pytest.approx(
+        [own, own + 0.25, 0.25, base("mig_mean_shuffled") + 0.05 + 0.25], abs=6e-4
+    )
+    assert header.count("|") == lines[0].count("|")
+
+
+def test_without_a_layer_in_the_path_the_table_is_empty() -> None:
+    runs = {"this run": run({SQUEEZED: 0.0}), "other": run({"dsprites/top_k/in_path/10": 0.0})}
+    assert len(quality.path_table(runs, 10).data.splitlines()) == 2

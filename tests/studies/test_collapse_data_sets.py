@@ -162,6 +162,7 @@ def test_held_out_images_of_rooms_have_their_own_rows(
 ) -> None:
     found = torch.tensor([1.0, 2.0, 3.0, 6.0], dtype=torch.float64)
     monkeypatch.setattr(study, "calibration_errors", lambda path: found)
+    monkeypatch.setattr(study, "calibration_shifts", lambda path: found)
     rows = study.error_rows(study.Parameters(shapes3d_frames=str(frames)))
     errors = {row.id: row.mean for row in rows if row.id.startswith("frame_error")}
     # The second and the fourth were not used in the fit.
@@ -171,6 +172,20 @@ def test_held_out_images_of_rooms_have_their_own_rows(
         "frame_error_mean_held_out/shapes3d": 4,
         "frame_error_max_held_out/shapes3d": 6,
     }
+
+
+def test_edges_have_median_and_an_upper_end() -> None:
+    shifts = torch.tensor([0.0, 0.1, 0.2, 0.3, 1.0], dtype=torch.float64)
+    rows = {row.id: row.mean for row in study.edge_rows(shifts)}
+    # 95 % of four steps is 3.8: four fifths of the way from 0.3 to 1.0
+    assert rows == {
+        "edges/shapes3d": 5,
+        "edge_shift_median/shapes3d": 0.2,
+        "edge_shift_high/shapes3d": pytest.approx(0.86),
+    }
+    nothing = study.edge_rows(shifts[:0])
+    assert [row.mean for row in nothing][0] == 0
+    assert all(math.isnan(row.mean) for row in nothing[1:])
 
 
 def test_variants_share_the_data_set_of_their_family() -> None:

@@ -108,7 +108,7 @@ def test_predictions_come_from_the_untrained_layer(
     rows /= rows.norm(dim=1, keepdim=True)
     gamma = float(mean_to_spread(source.training @ rows.T))
     assert result.row("gamma/dsprites/baseline/40").per_seed[0] == pytest.approx(gamma, rel=1e-4)
-    expected = death_probability(gamma, n_samples=24, k_per_sample=4, width=40).never_active
+    expected = death_probability(gamma, n_samples=48, k_per_sample=4, width=40).never_active
     found = result.row("predicted_dead_share/dsprites/baseline/40").per_seed[0]
     assert found == pytest.approx(expected, rel=1e-3)
     code = (source.held @ rows.T).relu()

@@ -113,6 +113,15 @@ def calibration_errors(path: str | Path) -> Float64[Tensor, " M"]:
     return _errors(render(frames.classes).double(), frames)
 
 
+def calibration_shifts(path: str | Path) -> Float64[Tensor, " E"]:
+    """Return how far edges of `render` lie from those of the real images, in pixels, at least 0.
+
+    See `boundary_shifts`. Raises ValueError for a file that is not one of real images.
+    """
+    frames = read_frames(path)
+    return boundary_shifts(render(frames.classes).double(), frames.images.double()).abs()
+
+
 def fit_scene(frames: RealFrames, start: Scene, n_evaluations: int) -> Scene:
     """Return the scene that draws the fitted half of the images best, from a start near it.
 

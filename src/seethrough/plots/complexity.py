@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS
+from seethrough.plots.labels import DATASETS, METHOD_COLORS, METHODS, cell_of, cell_text
 from seethrough.plots.style import (
     BY_RELU,
     BY_TOP_K,
@@ -31,7 +31,7 @@ from seethrough.plots.tables import (
 )
 from seethrough.results import Row, StudyResult
 from seethrough.studies.cells import Cell
-from seethrough.studies.collapse_complexity import STEPS
+from seethrough.studies.dead_steps import STEPS
 
 CHANGES = {
     "three_channels": "three channels, two fixed colours",
@@ -205,6 +205,27 @@ def steps_table(runs: Runs, position: str, width: int) -> Markdown:
         + _step_cells(runs, f"{step}/{method}/{position}/{width}")
         for method in methods
         for step in _step_names(runs, position, width)
+    ]
+    return markdown_table(header, lines)
+
+
+def ratios_table(runs: Runs) -> Markdown:
+    """Return ratio and difference of Shapes3D against dSprites for every method, place and width.
+
+    Empty but for its header if no run has both data sets.
+    """
+    header = ["Shapes3D against dSprites", "ratio in the paper"]
+    header += [f"{name}: {what}" for name in runs for what in ("ratio", "difference")]
+    found = union(*(rows_named(run, "dead_ratio") for run in runs.values()))
+    cells = {
+        name: cell_of(f"shapes3d/{name.removeprefix('all/')}")
+        for name in found
+        if name.startswith("all/")
+    }
+    lines = [
+        [cell_text(cell, with_dataset=False), _reported("all", cell.method)]
+        + _step_cells(runs, name)
+        for name, cell in cells.items()
     ]
     return markdown_table(header, lines)
 

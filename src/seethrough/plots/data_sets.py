@@ -95,10 +95,11 @@ def numbers_table(result: StudyResult) -> Markdown:
 def calibration_table(result: StudyResult | None) -> Markdown:
     """Return how far re-rendered images are from real ones, dashes where nothing was measured.
 
-    Held-out images are those that no constant was fitted to. The last column is the ruler: how much
-    one step changes an image, of the factor whose steps change least.
+    Held-out images are those that no constant was fitted to. The smallest step is the ruler: how
+    much one step changes an image, of the factor whose steps change least. Edges are of rooms.
     """
-    titles = ["real images", "exact", "error, mean", "largest", "held out, mean", "smallest step"]
+    titles = ["real images", "exact", "error, mean", "largest", "held out, mean", "smallest step",
+              "edges shifted by, median", "95 % below"]  # fmt: skip
     lines = [
         ["dSprites, pixels of 4,096", *_errors(result, "dsprites")],
         ["Shapes3D, levels of 255", *_errors(result, "shapes3d")],
@@ -109,10 +110,14 @@ def calibration_table(result: StudyResult | None) -> Markdown:
 def _errors(result: StudyResult | None, name: str) -> list[str]:
     rows = {row.id: row for row in result.rows} if result else {}
     if f"frames/{name}" not in rows:
-        return 6 * [DASH]
+        return 8 * [DASH]
     counts = [f"{rows[f'{id}/{name}'].mean:.0f}" for id in ("frames", "frames_exact")]
     names = [f"frame_error_{which}/{name}" for which in ("mean", "max", "mean_held_out")]
     errors = [f"{rows[id].mean:.2f}" if id in rows else DASH for id in names]
     steps = [row for id, row in rows.items() if id.startswith(f"step/{name}/")]
     least = min(steps, key=lambda row: row.mean)
-    return [*counts, *errors, f"{least.mean:.2f} ({least.cell['factor']})"]
+    shifts = [
+        f"{rows[id].mean:.2f} px" if id in rows else DASH
+        for id in (f"edge_shift_median/{name}", f"edge_shift_high/{name}")
+    ]
+    return [*counts, *errors, f"{least.mean:.2f} ({least.cell['factor']})", *shifts]

@@ -266,3 +266,23 @@ def _numbers(pair: Pair | None, quantity: str, digits: int | None) -> list[str]:
     control = pair.row(quantity, squeezed=False) if pair else None
     rows = squeezed, difference(control, squeezed)
     return [significant(row) if digits is None else number(row, digits) for row in rows]
+
+
+def path_table(runs: Runs, width: int) -> Markdown:
+    """Return scores of the latent mean with the layer in the path, beside the untouched VAE's.
+
+    For runs that have both. The untouched VAE is that of the layer beside it. Differences are taken
+    seed by seed: both VAEs of a seed saw the same images in the same order.
+    """
+    header = ["latent mean", "run", "untouched VAE", "in the path", "difference",
+              "in the path, factors shuffled"]  # fmt: skip
+    lines = []
+    for pair in pairs(runs, "in_path", width):
+        where = f"{pair.dataset}/top_k"
+        for score, text in SCORES.items():
+            own = find_row(pair.result, f"{score}_mean/{where}/beside/{width}")
+            path, shuffled = pair.row(f"{score}_mean"), pair.row(f"{score}_mean_shuffled")
+            if own is not None:
+                shown = [number(one, 3) for one in (own, path, difference(own, path), shuffled)]
+                lines.append([f"{DATASETS[pair.dataset]}: {text}", pair.run, *shown])
+    return markdown_table(header, lines)

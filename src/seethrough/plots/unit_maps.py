@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -48,7 +48,16 @@ def unit_maps(layer: TrainedLayer, epochs: Sequence[int]) -> list[bytes]:
     Units are ordered by their state after the last epoch.
     """
     order = last_order(layer)
-    return [_map_with_pictures(layer, epoch, order) for epoch in epochs]
+    originals, kept = layer.vae.originals.float() / 255, _kept_pictures(layer)
+    return [
+        map_with_pictures(
+            states(layer.history.activity(epoch))[order],
+            map_title(layer, epoch),
+            originals,
+            kept[epoch].float() / 255,
+        )
+        for epoch in epochs
+    ]
 
 
 def unit_map_pair(layer: TrainedLayer, epochs: Sequence[int]) -> Figure:
@@ -122,14 +131,20 @@ def draw_key(figure: Figure, shown: Sequence[int]) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize=7)
 
 
-def _map_with_pictures(layer: TrainedLayer, epoch: int, order: States) -> bytes:
+def map_with_pictures(
+    shown: States,
+    title: str,
+    images: Float[Tensor, "P C H W"],
+    read: Float[Tensor, "P C H W"],
+) -> bytes:
+    """Return one PNG: all units as squares, images in [0, 1], and what their code decodes to."""
     figure, _ = new_figure(1, 3.6, 7.0)
     figure.clear()
     top, middle, bottom = figure.subplots(3, 1, height_ratios=[1.6, 1, 1])
-    draw_units(top, states(layer.history.activity(epoch))[order])
-    top.set_title(map_title(layer, epoch))
-    draw_strip(middle, layer.vae.originals.float() / 255, "image")
-    draw_strip(bottom, _kept_pictures(layer)[epoch].float() / 255, "through\nthe code")
+    draw_units(top, shown)
+    top.set_title(title)
+    draw_strip(middle, images, "image")
+    draw_strip(bottom, read, "through\nthe code")
     draw_key(figure, range(REVIVED))
     return as_png(figure)
 

@@ -6,10 +6,9 @@ data sets differ in colour, in the number of factors and in everything else. A l
 changes one thing at a time, and a formula predicts death from the input's mean and spread alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seethrough.metrics.dead_units import never_active, share
+from seethrough.metrics.dead_units import share
 from seethrough.metrics.death_model import (
     death_probability,
     mean_to_spread,
@@ -19,21 +18,10 @@ from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
 from seethrough.studies.cells import Cell
+from seethrough.studies.dead_steps import step_rows
 from seethrough.studies.layer_results import FRACTION, LayerResults
-from seethrough.studies.squeeze import TrainedCell, train_cells, training_seconds
+from seethrough.studies.squeeze import train_cells, training_seconds
 from seethrough.studies.study_run import Findings, stored_result
-
-STEPS: dict[str, tuple[str, str]] = {
-    "three_channels": ("dsprites", "dsprites_rgb"),
-    "hue_as_factor": ("dsprites_rgb", "dsprites_hued"),
-    "coloured_sprites": ("dsprites", "dsprites_hued"),
-    "grey_scene": ("dsprites", "shapes3d_grey"),
-    "colour": ("shapes3d_grey", "shapes3d"),
-    "one_factor_more": ("shapes3d_fixed_floor", "shapes3d"),
-    "scene": ("dsprites_hued", "shapes3d"),
-    "all": ("dsprites", "shapes3d"),
-}
-"""Name of a step, and the data sets before and after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +44,7 @@ def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
     trained = train_cells(parameters, parameters.cells(), store)
     results = [LayerResults(cell) for cell in trained]
     rows = [row for one in results for row in (*one.dead_rows(), *prediction_rows(one))]
-    for method, position, width in dict.fromkeys(
-        (cell.method, cell.position, cell.width) for cell in parameters.cells()
-    ):
-        rows += step_rows(trained, method, position, width)
+    rows += step_rows(trained)
     series = [curve for one in results for curve in one.dead_series()[:1]]
     return Findings(rows, series, training_seconds(trained))
 
@@ -89,36 +74,6 @@ def prediction_rows(results: LayerResults) -> list[Row]:
         results.row("predicted_dead_by_relu", "dead by ReLU predicted from gamma", FRACTION,
                     [death.by_relu for death in deaths]),
     ]  # fmt: skip
-
-
-def step_rows(trained: Sequence[TrainedCell], method: str, position: str, width: int) -> list[Row]:
-    """Return, for each step of the ladder that is there, ratio and difference of dead shares.
-
-    One value per seed; seeds are paired by their number alone, so intervals hold for independent
-    runs. A ratio to a share of 0 is NaN.
-    """
-    dead = {
-        one.cell.dataset: [share(never_active(layer.history.activity(-1))) for layer in one.layers]
-        for one in trained
-        if (one.cell.method, one.cell.position, one.cell.width) == (method, position, width)
-    }
-    rows = []
-    for name, (before, after) in STEPS.items():
-        if before not in dead or after not in dead:
-            continue
-        pairs = list(zip(dead[before], dead[after], strict=True))
-        labels: dict[str, str | int | float] = {
-            "step": name, "method": method, "position": position, "width": width
-        }  # fmt: skip
-        where = f"{name}/{method}/{position}/{width}"
-        text = f"{after} against {before}"
-        rows += [
-            Row(f"dead_ratio/{where}", f"ratio of dead shares, {text}", labels, "1",
-                tuple(b / a if a else float("nan") for a, b in pairs)),
-            Row(f"dead_step/{where}", f"difference of dead shares, {text}", labels, FRACTION,
-                tuple(b - a for a, b in pairs)),
-        ]  # fmt: skip
-    return rows
 
 
 def _k(level: float, cell: Cell) -> int:

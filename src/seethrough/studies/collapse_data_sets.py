@@ -6,6 +6,7 @@ from them. Rows are named `quantity/data set`, or `step/data set/factor`. The st
 pixels as shares of the largest value; distances are in pixels (dSprites) or levels (3D Shapes).
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from seethrough.data import FactorDataset, catalogue
 from seethrough.data.dsprites_calibration import wrong_pixels
-from seethrough.data.shapes3d_calibration import calibration_errors
+from seethrough.data.shapes3d_calibration import calibration_errors, calibration_shifts
 from seethrough.metrics.death_model import mean_to_spread, participation_ratio
 from seethrough.provenance import collect
 from seethrough.results import Row, StudyResult
@@ -176,7 +177,24 @@ def error_rows(parameters: Parameters) -> list[Row]:
         rows += _errors("shapes3d", errors, LEVELS)
         if len(errors) > 1:
             rows += _errors("shapes3d", errors[1::2], LEVELS, "_held_out", ", not fitted")
+        rows += edge_rows(calibration_shifts(parameters.shapes3d_frames))
     return rows
+
+
+def edge_rows(shifts: Float64[Tensor, " E"]) -> list[Row]:
+    """Return how many edges of rooms were compared, and how far they are shifted; NaN for none."""
+    cell: Cell = {"data_set": "shapes3d"}
+    middle, high = (float(torch.quantile(shifts, q)) if len(shifts) else math.nan
+                    for q in (0.5, 0.95))  # fmt: skip
+    measured = (
+        ("edges", "edges compared with real images", "edges", float(len(shifts))),
+        ("edge_shift_median", "shift of an edge, median", "pixels", middle),
+        ("edge_shift_high", "shift of an edge that 95 % stay below", "pixels", high),
+    )
+    return [
+        Row(f"{id}/shapes3d", quantity, cell, unit, (value,))
+        for id, quantity, unit, value in measured
+    ]
 
 
 def _errors(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from seethrough.results import StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
+from seethrough.studies.dead_steps import step_rows
 from seethrough.studies.layer_results import LayerResults
 from seethrough.studies.squeeze import train_cells, training_seconds
 from seethrough.studies.study_run import Findings, stored_result
@@ -33,9 +34,10 @@ def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResu
 
 
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
-    """Train every cell and return what died, scores, and the curves of dead units."""
+    """Train every cell; return what died, ratios of the data sets, scores, curves of dead units."""
     trained = train_cells(parameters, parameters.cells(), store)
     results = [LayerResults(cell) for cell in trained]
     rows = [row for one in results for row in (*one.dead_rows(), *one.score_rows())]
+    rows += step_rows(trained)
     series = [curve for one in results for curve in one.dead_series()]
     return Findings(rows, series, training_seconds(trained))

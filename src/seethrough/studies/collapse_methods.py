@@ -11,6 +11,7 @@ from seethrough.results import Row, StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies.cell_grid import GridParameters
 from seethrough.studies.cells import Cell
+from seethrough.studies.dead_steps import step_rows
 from seethrough.studies.layer_results import UNITS, LayerResults
 from seethrough.studies.squeeze import TrainedCell, train_cells, training_seconds
 from seethrough.studies.study_run import Findings, stored_result
@@ -40,10 +41,11 @@ def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResu
 
 
 def measure(parameters: Parameters, store: ArtifactStore) -> Findings:
-    """Train every cell and return what died, scores, the searches, and all curves."""
+    """Train every cell; return what died, ratios of the data sets, scores, searches, curves."""
     trained = train_cells(parameters, parameters.cells(), store)
     results = [LayerResults(cell) for cell in trained]
     rows = [row for one in results for row in (*one.dead_rows(), *one.score_rows())]
+    rows += step_rows(trained)
     rows += [row for cell in trained for row in trial_rows(cell)]
     series = [curve for one in results for curve in (*one.dead_series(), *one.score_series())]
     return Findings(rows, series, training_seconds(trained))

@@ -225,7 +225,7 @@ def _predictions(arm: Arm, layers: Sequence[TrainedLayer], parameters: Parameter
         gammas.append(float(gamma_of(sae, source.training)))
         death = death_probability(
             gammas[-1],
-            n_samples=parameters.n_train,
+            n_samples=len(source.held),  # those on which a unit is found dead
             k_per_sample=parameters.k_end,
             width=arm.width,
         )
