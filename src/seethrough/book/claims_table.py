@@ -20,19 +20,23 @@ from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from seethrough.book.claims_file import CLAIMS_FILE, JUDGED_RUNS, read_claims, unknown_rows
 from seethrough.book.result_files import MissingResult, near, read_result, result_file
 from seethrough.book.result_role import ERROR_CLASS, format_interval, format_value, typeset
-from seethrough.claims import RULES, VERDICTS, Claim, ClaimError, Outcome, PaperValue, judge, load
+from seethrough.claims import RULES, VERDICTS, Claim, ClaimError, Outcome, PaperValue, judge
 from seethrough.claims.rules import NOT_TESTED, shown
 from seethrough.results import Row, StudyResult
 
-CLAIMS_FILE = "book/claims.yml"
 ROW_CLASS = "claim"
 """Class of a table row that holds one claim; the gates count them."""
 VERDICT_CLASS = "verdict"
 """Class of a verdict in a row; the gates demand one per run."""
-SOURCES = (("reference", "Reference run"), ("this", "This run"))
-COLUMNS = (("Id", 9), ("Claim and rule", 35), ("Paper", 12), *((h, 22) for _, h in SOURCES))
+COLUMNS = (
+    ("Id", 9),
+    ("Claim and rule", 35),
+    ("Paper", 12),
+    *((h, 22) for h in JUDGED_RUNS.values()),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -103,17 +107,17 @@ class ClaimsTable(SphinxDirective):
         self.root = Path(self.env.srcdir)
         self.env.note_dependency(str(self.root / CLAIMS_FILE))
         try:
-            claims = self.chosen(load(self.root / CLAIMS_FILE))
+            claims = self.chosen(read_claims(self.root))
         except (OSError, ClaimError) as error:
             return [self.failure(f"claims: {error}")]
         tested = [claim for claim in claims if claim.rule != "none"]
-        pairs = [(claim.study_of(source), source) for source, _ in SOURCES for claim in tested]
+        pairs = [(claim.study_of(source), source) for source in JUDGED_RUNS for claim in tested]
         self.results = {
             (study, source): self.result(study, source)
             for study, source in dict.fromkeys(pairs)
             if study is not None
         }
-        self.counts: dict[str, Counter[str]] = {source: Counter() for source, _ in SOURCES}
+        self.counts: dict[str, Counter[str]] = {source: Counter() for source in JUDGED_RUNS}
         table = self.table(claims)  # fills the counts
         return [*self.summary(), table, *self.rules(claims)]
 
@@ -180,17 +184,16 @@ class ClaimsTable(SphinxDirective):
             entry(nodes.paragraph("", "", nodes.strong("", claim.id)), small(claim.standing)),
             entry(*words, *note, small(f"Rule: {rule_text(claim)}.")),
             entry(nodes.paragraph("", paper_text(claim.value))),
-            *[self.run_cell(claim, source) for source, _ in SOURCES],
+            *[self.run_cell(claim, source) for source in JUDGED_RUNS],
         ]
         return nodes.row("", *cells, classes=[ROW_CLASS], ids=[f"claim-{claim.id.lower()}"])
 
     def check_rows(self, claim: Claim) -> None:
         """Warn when a row that the claim names is in neither run: its id is likely mistyped."""
-        found = [self.result_of(claim, source) for source, _ in SOURCES]
+        found = [self.result_of(claim, source) for source in JUDGED_RUNS]
         known = [row.id for result in found if result for row in result.rows]
-        for name in claim.row_ids:
-            if known and name not in known:
-                self.warn(f"claims: {claim.id} names the row {name!r}; {near(name, known)}")
+        for sentence in unknown_rows(claim, known) if known else []:
+            self.warn(f"claims: {sentence}")
 
     def run_cell(self, claim: Claim, source: str) -> nodes.entry:
         """Return the cell of one run: the verdict, what was measured and why."""
@@ -212,7 +215,7 @@ class ClaimsTable(SphinxDirective):
     def summary(self) -> list[nodes.Node]:
         """Return how often each verdict was reached, and which runs were read."""
         items = []
-        for source, title in SOURCES:
+        for source, title in JUDGED_RUNS.items():
             counted = [f"{self.counts[source][v]} {v}" for v in VERDICTS if self.counts[source][v]]
             runs = [
                 f"{study}: profile {result.provenance.profile} on {result.provenance.device}"
