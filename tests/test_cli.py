@@ -16,7 +16,7 @@ from seethrough.book.timings import Timing
 from seethrough.cli import main
 from seethrough.parameters import plain
 from seethrough.provenance import collect
-from seethrough.results import Row, StudyResult
+from seethrough.results import Row, Series, StudyResult
 from seethrough.store import ArtifactStore
 
 
@@ -319,6 +319,127 @@ def test_reference_writes_every_study_that_begins_so(
     assert not ended.value.code
     assert [file.name for file in folder.iterdir()] == ["collapse_data_sets.json"]
     assert StudyResult.read(folder / "collapse_data_sets.json").provenance.profile == "smoke"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherParameters:
+    name: str = "a"
+    frames: str = ""
+
+
+@pytest.fixture
+def two_toys(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> list[OtherParameters]:
+    """A second study beside the toy, with one parameter in common; with frames it has errors."""
+    runs: list[OtherParameters] = []
+
+    def run(parameters: OtherParameters, store: ArtifactStore | None = None) -> StudyResult:
+        runs.append(parameters)
+        names = ["size", *(["error_mean", "error_max"] if parameters.frames else [])]
+        rows = tuple(Row(name, name, {}, "units", (1.0,)) for name in names)
+        curve = Series("errors", "errors", {}, "units", "epoch", (1.0,), ((1.0,),))
+        series = (curve,) if parameters.frames == "curved" else ()
+        return StudyResult("toys", rows, series, collect("toys", parameters, seconds=0.0))
+
+    module: Any = ModuleType("other_study")
+    module.Parameters, module.run = OtherParameters, run
+    monkeypatch.setitem(sys.modules, "other_study", module)
+    spec = studies.StudySpec(name="toys", title="Another", module="other_study")
+    monkeypatch.setitem(studies.STUDIES, "toys", spec)
+    (toy.root / "params" / "quick.yml").write_text("toy: {width: 5}\ntoys: {name: b}\n")
+    return runs
+
+
+def reference(*arguments: str) -> int:
+    return call("reference", "--profile", "quick", "--out", "out", *arguments)
+
+
+def test_reference_gives_a_parameter_to_the_studies_that_have_it(
+    toy: Toy, two_toys: list[OtherParameters]
+) -> None:
+    assert reference("-p", "name=c d", "-p", "width=7", "-p", "frames=a: b: c") == 0
+    assert toy.runs == [Parameters(width=7, name="c d")]
+    assert two_toys == [OtherParameters(name="c d", frames="a: b: c")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-p", "frame=x"), "parameter 'frame' is unknown (did you mean frames?), allowed are "
+         "frames, name, width"),
+        # What only a study has that was not chosen is as unknown as any other name.
+        (("toys", "-p", "width=3"), "parameter 'width' is unknown, allowed are frames, name"),
+        (("-p", "width"), "parameter 'width' has no value, allowed is NAME=VALUE"),
+        (("-p", "frame"), "parameter 'frame' has no value, allowed is NAME=VALUE"),
+        (("-p", "=3"), "parameter '=3' has no value, allowed is NAME=VALUE"),
+        (("-p", "width=0"), "width is 0, allowed is at least 1"),
+        (("-p", "name=a", "-p", "name=b"), "parameter 'name' is given twice, allowed is once"),
+    ],
+)  # fmt: skip
+def test_reference_refuses_wrong_parameters_before_any_work(
+    toy: Toy,
+    two_toys: list[OtherParameters],
+    arguments: tuple[str, ...],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert reference(*arguments) == 2
+    assert capsys.readouterr().err == f"seethrough: {sentence}\n"
+    assert not toy.runs
+    assert not two_toys
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("frames", "lost"),
+    [("given", "2 of its rows"), ("curved", "2 of its rows and 1 of its curves")],
+)
+def test_reference_keeps_a_file_with_more_in_it(
+    toy: Toy,
+    two_toys: list[OtherParameters],
+    frames: str,
+    lost: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    toy_file, file = Path("out/toy.json"), Path("out/toys.json")
+    assert reference("-p", f"frames={frames}") == 0
+    before = file.read_bytes()
+    capsys.readouterr()
+    assert reference("-p", "width=6") == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{toy_file}\n"
+    assert shown.err.splitlines() == [
+        "1 of 2: toy",
+        "2 of 2: toys",
+        f"{file} is kept: the new result lacks {lost}; --replace replaces it",
+    ]
+    assert file.read_bytes() == before
+    assert StudyResult.read(toy_file).row("width").mean == 6
+    assert reference("toys", "--replace") == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert [row.id for row in StudyResult.read(file).rows] == ["size"]
+
+
+def test_reference_replaces_a_file_of_the_same_or_fewer_rows(
+    toy: Toy, two_toys: list[OtherParameters], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for frames in ("", "", "given", "curved"):
+        assert reference("toys", "-p", f"frames={frames}") == 0
+        assert "is kept" not in capsys.readouterr().err
+        parameters = StudyResult.read(Path("out/toys.json")).provenance.parameters
+        assert parameters["frames"] == frames
+
+
+def test_reference_keeps_a_file_that_it_cannot_read(
+    toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path("out/toy.json")
+    file.parent.mkdir()
+    file.write_text("{}")
+    assert reference() == 0
+    assert f"{file} is kept: it is no result that can be read (" in capsys.readouterr().err
+    assert file.read_text() == "{}"
+    assert reference("--replace") == 0
+    assert StudyResult.read(file).row("width").mean == 5
 
 
 def test_reference_refuses_a_beginning_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -156,6 +157,15 @@ def reference(
     beginning: Annotated[
         str, typer.Argument(help="Studies whose name begins so; all by default.")
     ] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--parameter",
+            metavar="NAME=VALUE",
+            help="Set a parameter of every study here that has it; repeatable.",
+        ),
+    ] = None,
     profile: Annotated[str, typer.Option(help="Scale of the results.")] = "reference",
     out: Annotated[
         Path | None,
@@ -163,22 +173,35 @@ def reference(
             help="Folder; by default results/reference of the checkout, for natural its subfolder."
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a file even if something in it is lost.")
+    ] = False,
 ) -> None:
-    """Compute the committed results, study by study; what is stored already is used again."""
+    """Compute the committed results, study by study; what is stored already is used again.
+
+    A file that holds rows or curves which the new result lacks is kept, and said to be: they may
+    come from parameters that are not given now. With --replace it is replaced.
+    """
     there = [name for name in studies.STUDIES if name in load_profile(profile)]
     names = [name for name in there if name.startswith(beginning)]
     if not names:
         raise ParameterError(
             f"no study begins with {beginning!r}, there are {', '.join(there)} in {profile!r}"
         )
-    chosen = {name: chosen_parameters(name, profile, []) for name in names}
-    from seethrough.studies.reference import folder_of  # heavy: torch comes with it
+    texts = texts_by_study(names, parameter or [])
+    chosen = {name: chosen_parameters(name, profile, own) for name, own in texts.items()}
+    from seethrough.studies.reference import folder_of, loss  # heavy: torch comes with it
 
     store, folder = open_store(), out or folder_of(profile if profile in TIERS else "")
     for number, (name, parameters) in enumerate(chosen.items(), 1):
         print(f"{number} of {len(names)}: {name}", file=sys.stderr)
         target = folder / f"{name}.json"
-        studies.get(name).load().run(parameters, store).write(target)
+        result = studies.get(name).load().run(parameters, store)
+        lost = "" if replace else loss(target, result)
+        if lost:
+            print(f"{target} is kept: {lost}; --replace replaces it", file=sys.stderr)
+            continue
+        result.write(target)
         print(target)
 
 
@@ -235,6 +258,27 @@ def chosen_parameters(study: str, profile: str | None, texts: Sequence[str]) -> 
     cls = studies.get(study).load().Parameters
     values = load(profile, study) if profile else {}
     return build(cls, values | assignments(cls, texts))
+
+
+def texts_by_study(names: Sequence[str], texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return study -> those of the texts NAME=VALUE whose parameter it has.
+
+    A text without a name or a value goes to every study: `assignments` says what is wrong with it.
+    Raises ParameterError for a name that none of the studies has.
+    """
+    owned = {
+        name: {field.name for field in fields(studies.get(name).load().Parameters)}
+        for name in names
+    }
+    known = set().union(*owned.values())
+    parts = [(text, *text.partition("=")[:2]) for text in texts]
+    for _, parameter, equals in parts:
+        if parameter and equals and parameter not in known:
+            raise ParameterError(f"parameter {unknown(parameter, known)}")
+    return {
+        name: [text for text, parameter, _ in parts if parameter in own or parameter not in known]
+        for name, own in owned.items()
+    }
 
 
 def output_path(path: Path, suffix: str) -> Path:

@@ -49,10 +49,41 @@ def test_perfect_and_duplicated_codes_are_modular():
         assert scores.n_live == 2 * copies
 
 
-def test_a_useless_code_has_none():
+def test_a_constant_code_has_none():
     scores = modularity(torch.ones(400, 3), independent_factors())
     assert (scores.all_units, scores.n_live) == (0.0, 0)
     assert math.isnan(scores.live_units)
+
+
+@pytest.mark.parametrize("copies", [100, 400])
+def test_a_random_code_is_far_from_none_however_many_images(copies):
+    """The trap: what is left of information by chance belongs to one of the factors, at random.
+
+    A code in 2 bins that is independent of two factors of 3 classes: 2 N times its estimated
+    information is chi-squared with (2 - 1)(3 - 1) = 2 degrees of freedom, which is exponential,
+    independently for the two. The ratio r of the smaller to the larger of two such has
+    P(r > t) = 1 - 2t / (1 + t), so the mean of r^2 is the integral of 2t (1 - t) / (1 + t) from 0
+    to 1, 3 - 4 ln 2. Modularity is 1 - r^2, on average 4 ln 2 - 2 = 0.77. N has cancelled: more
+    images make the information small, and not the modularity.
+    """
+    factors = torch.cartesian_prod(torch.arange(3), torch.arange(3)).repeat(copies, 1)
+    codes = torch.rand(len(factors), 2000, generator=torch.Generator().manual_seed(0))
+    scores = modularity(codes, factors, n_bins=2)
+    # 1 - r^2 has a standard deviation of 0.28: 0.006 for the mean of 2000 units.
+    assert scores.all_units == pytest.approx(4 * math.log(2) - 2, abs=0.025)
+    assert float(mutual_information(codes, factors, n_bins=2).mean()) < 2 / len(factors)
+
+
+@pytest.mark.parametrize("copies", [1, 16])
+def test_a_random_code_prefers_the_factor_of_more_classes(copies):
+    """In 20 bins, chance information is (20 - 1)(classes - 1) / (2 N): 57 to 76 for 4 and 5.
+
+    Were it always its mean, modularity would be 1 - (57 / 76)^2 = 0.4375. It scatters by a sixth,
+    which moves the mean over units by less than 0.02.
+    """
+    factors = independent_factors().repeat(copies, 1)
+    codes = torch.rand(len(factors), 1000, generator=torch.Generator().manual_seed(0))
+    assert modularity(codes, factors).live_units == pytest.approx(1 - (57 / 76) ** 2, abs=0.03)
 
 
 def test_dead_units_lower_one_mean_and_not_the_other():

@@ -59,6 +59,44 @@ def test_nothing_to_compute_is_refused(name: str) -> None:
         collapse_grid.Parameters(**{name: ()})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"path_methods": ("top_k", "topk")},
+         r"^in path_methods, 'topk' is unknown \(did you mean top_k\?\), allowed are l1, "),
+        ({"path_widths": (500, 1)}, "^path_widths has 1, allowed is at least 2 units$"),
+    ],
+)  # fmt: skip
+def test_what_no_cell_can_have_is_refused_for_the_path_too(
+    change: dict[str, Any], named: str
+) -> None:
+    """Whether the path is asked for or not: a slip of the pen would drop cells unseen."""
+    for positions in (("beside",), ("beside", "in_path")):
+        with pytest.raises(ValueError, match=named):
+            collapse_grid.Parameters(positions=positions, **change)
+
+
+METHODS_APART = r"methods \('top_k',\) and path_methods \('l1',\)"
+WIDTHS_APART = r"widths \(500, 1000\) and path_widths \(2048,\)"
+
+
+@pytest.mark.parametrize(
+    ("change", "apart"),
+    [
+        ({"path_methods": ("l1",)}, METHODS_APART),
+        ({"path_widths": (2048,)}, WIDTHS_APART),
+        ({"path_methods": ("l1",), "path_widths": (2048,)},
+         f"{METHODS_APART}, nor in both {WIDTHS_APART}"),
+    ],
+)  # fmt: skip
+def test_lists_that_leave_no_cell_are_named(change: dict[str, Any], apart: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^no cell is left: the only .* in_path, .* in both {apart}; allowed"
+    ):
+        collapse_grid.Parameters(positions=("in_path",), **change)
+    assert collapse_grid.Parameters(positions=("beside", "in_path"), **change).cells()
+
+
 def test_a_repeated_width_is_refused() -> None:
     with pytest.raises(ValueError, match=r"widths is \(60, 60\)"):
         collapse_grid.Parameters(widths=(60, 60))

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from seethrough.autoencoders.l1_coefficient import Trial
 from seethrough.store import ArtifactStore
 from seethrough.studies.cells import Cell
@@ -17,6 +19,24 @@ def test_other_schedules_are_run_at_the_first_place_and_width() -> None:
         *(f"{m}/{p}/{w}" for m in ("top_k", "l1") for p in ("beside", "latent") for w in (60, 70)),
         "top_k_cosine/beside/60",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "lacking"),
+    [
+        ({"path_methods": ("top_k_cosine",), "path_widths": (70,)},
+         r"in_path and 60, and path_widths \(70,\) lacks 60"),
+        ({"positions": ("in_path", "beside"), "path_widths": (60,)},
+         r"path_methods \('top_k',\) has none of methods \('top_k_cosine',\)"),
+        ({}, r"methods \('top_k_cosine',\) and path_methods \('top_k',\)"),
+    ],
+)  # fmt: skip
+def test_lists_that_leave_no_schedule_are_named(change: dict[str, Any], lacking: str) -> None:
+    chosen: dict[str, Any] = {
+        "methods": ("top_k_cosine",), "positions": ("in_path",), "widths": (60, 70)
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=f"^no cell is left: .*{lacking}"):
+        Parameters(**chosen | change)
 
 
 def test_the_search_is_reported() -> None:

@@ -1,8 +1,10 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student_t  # type: ignore[import-untyped]
 
 from seethrough.autoencoders.configuration import SAEConfig
 from seethrough.autoencoders.mean_centring import MeanCentring
@@ -15,7 +17,9 @@ from seethrough.parameters import build, load
 from seethrough.results import StudyResult
 from seethrough.store import ArtifactStore
 from seethrough.studies import collapse_remedies as study
+from seethrough.studies import remedy_verdict
 from seethrough.studies.collapse_remedies import Arm, Parameters
+from seethrough.studies.reference import reference_result
 from seethrough.studies.remedies import TRIED
 from seethrough.training.initialise import generator_for
 
@@ -36,6 +40,31 @@ def result(parameters: Parameters, store: ArtifactStore) -> StudyResult:
 
 def values(result: StudyResult, name: str) -> tuple[float, ...]:
     return result.row(f"{name}/dsprites/centred/40").per_seed
+
+
+def counted_again(result: StudyResult, datasets: list[str], width: int, limit: float) -> set[str]:
+    """Return the remedies that pass on all of some data sets, from the rule and the plain rows."""
+    passing = set()
+    for remedy in result.provenance.parameters["remedies"]:
+        where = [f"{dataset}/{remedy}/{width}" for dataset in datasets]
+        alive = [np.mean(result.row(f"dead_share/{arm}").per_seed) < limit for arm in where]
+        if all(alive) and not any(is_worse(result, arm) for arm in where):
+            passing.add(remedy)
+    return passing
+
+
+def is_worse(result: StudyResult, arm: str) -> bool:
+    """Whether a quality's paired interval is all on the worse side, or k is exceeded by a tenth."""
+    dataset, _, width = arm.split("/")
+    for name, sign in (("unexplained", 1), ("mig_code", -1), ("specialised_units", -1)):
+        plain = result.row(f"{name}/{dataset}/baseline/{width}").per_seed
+        change = sign * (np.array(result.row(f"{name}/{arm}").per_seed) - np.array(plain))
+        n = len(change)
+        half = student_t.ppf(0.975, n - 1) * change.std(ddof=1) / n**0.5
+        if change.mean() - half > 0:
+            return True
+    most = 1.1 * result.provenance.parameters["k_end"]
+    return bool(np.mean(result.row(f"active/{arm}").per_seed) > most)
 
 
 def test_arms_are_baseline_remedies_and_a_small_dictionary(parameters: Parameters) -> None:
@@ -133,7 +162,7 @@ def test_gamma_is_on_average_that_of_the_inputs() -> None:
 
 def test_the_verdict_is_among_the_rows(result: StudyResult) -> None:
     count = result.row("remedies_passing/dsprites/40")
-    assert count.per_seed[0] in range(len(REMEDIES) + 1)
+    assert count.per_seed == (len(counted_again(result, ["dsprites"], 40, limit=0.05)),)
     assert count.cell["tried"] == len(REMEDIES)
     assert result.row("best_remedy_dead_share/dsprites/40").unit == "fraction"
     change = result.row("dead_share_change/dsprites/centred/40").per_seed
@@ -141,6 +170,32 @@ def test_the_verdict_is_among_the_rows(result: StudyResult) -> None:
     assert change == pytest.approx(
         [a - b for a, b in zip(values(result, "dead_share"), plain, strict=True)]
     )
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.5, 1.01])
+def test_who_passes_is_counted_again_at_other_limits(
+    result: StudyResult, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of these tiny layers keeps 95 % alive; under a milder rule some pass and some do not."""
+    monkeypatch.setattr(remedy_verdict, "LIMIT", limit)
+    rows = {row.id: row for row in result.rows}
+    count, best = remedy_verdict.verdict_rows(rows, ["dsprites"], REMEDIES, width=40, k=4)
+    passing = counted_again(result, ["dsprites"], 40, limit)
+    assert count.per_seed == (len(passing),)
+    assert not passing or best.cell["remedy"] in passing
+
+
+def test_who_passes_is_counted_again_in_the_committed_result() -> None:
+    result = reference_result("collapse_remedies")
+    assert result is not None
+    chosen = result.provenance.parameters
+    scopes = {name: [name] for name in chosen["datasets"]} | {"joint": chosen["datasets"]}
+    for width in chosen["widths"]:
+        for scope, datasets in scopes.items():
+            passing = counted_again(result, datasets, width, limit=0.05)
+            assert result.row(f"remedies_passing/{scope}/{width}").per_seed == (len(passing),)
+            best = result.row(f"best_remedy_dead_share/{scope}/{width}").cell["remedy"]
+            assert not passing or best in passing
 
 
 def test_the_second_run_comes_from_the_store(

@@ -41,6 +41,30 @@ def test_wrong_values_are_refused_before_any_work(change: dict[str, object], nam
         Parameters(**change)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("width", [40, 49, 50])
+@pytest.mark.parametrize(
+    ("position", "name"),
+    [
+        ("beside", "l1_coefficient"),
+        ("latent", "l1_coefficient"),
+        ("in_path", "path_l1_coefficient"),
+    ],
+)
+def test_a_search_for_more_units_than_can_be_active_is_refused(
+    position: str, name: str, width: int
+) -> None:
+    """A layer of as many units as are to stay active has none to silence: nothing to search for."""
+    searched: dict[str, Any] = {name: 0.0}
+    with pytest.raises(ValueError, match=f"^width is {width} in .*, 50, .* or {name} above 0"):
+        Parameters(method="l1_cosine", position=position, width=width, **searched)
+
+
+def test_what_can_be_searched_or_is_given_is_accepted() -> None:
+    assert Parameters(method="l1", width=51, l1_coefficient=0.0).is_searched(Cell(method="l1"))
+    Parameters(method="l1", width=40, path_l1_coefficient=0.0)  # the other place's: not searched
+    Parameters(width=50, l1_coefficient=0.0)  # Top-k has none
+
+
 def test_a_layer_beside_has_a_run_of_its_own_and_one_in_the_path_is_its_vae() -> None:
     parameters = Parameters(k_start=30, k_end=4)
     beside = parameters.layer_config(Cell(position="latent", width=60), 5)

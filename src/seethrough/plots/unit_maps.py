@@ -156,11 +156,11 @@ def _kept_pictures(layer: TrainedLayer) -> dict[int, UInt8[Tensor, "P C H W"]]:
     return dict(zip(epochs, layer.history.tensors[name], strict=True))
 
 
-def as_png(figure: Figure) -> bytes:
-    """Return a figure as PNG bytes and close it."""
+def as_png(figure: Figure, **texts: str) -> bytes:
+    """Return a figure as PNG bytes, with these texts as its metadata and no others; close it."""
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None, **texts})
     plt.close(figure)
     return buffer.getvalue()

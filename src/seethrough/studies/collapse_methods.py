@@ -34,6 +34,20 @@ class Parameters(GridParameters):
             if cell.schedule == "linear" or ((cell.position,), (cell.width,)) == first
         ]
 
+    def why_no_cell(self) -> str:
+        """Return which lists exclude each other, where these parameters leave no cell at all."""
+        if not GridParameters.cells(self):
+            return GridParameters.why_no_cell(self)
+        width = self.widths[0]
+        if width not in self.path_widths:
+            lacking = f"path_widths {self.path_widths} lacks {width}"
+        else:
+            lacking = f"path_methods {self.path_methods} has none of methods {self.methods}"
+        return (
+            "schedules other than the linear one are run at the first position and width alone, "
+            f"here in_path and {width}, and {lacking}"
+        )
+
 
 def run(parameters: Parameters, store: ArtifactStore | None = None) -> StudyResult:
     """Return the study's rows, curves and provenance, from the store if they are there."""

@@ -1,8 +1,9 @@
 """The committed results of the largest runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from seethrough.results import StudyResult
+from seethrough.results import ResultError, Row, Series, StudyResult
 
 FOLDER = Path(__file__).parents[3] / "results" / "reference"
 
@@ -16,3 +17,25 @@ def reference_result(study: str, folder: Path = FOLDER, tier: str = "") -> Study
     """Return the reference result of a study, None where there is none (or no checkout)."""
     path = folder / tier / f"{study}.json"
     return StudyResult.read(path) if path.is_file() else None
+
+
+def loss(path: Path, result: StudyResult) -> str:
+    """Return in words what would be lost if a result replaced a file; empty if nothing would be.
+
+    Lost are rows and curves whose ids the result lacks, and all of a file that is no result: what
+    it holds is not known.
+    """
+    if not path.is_file():
+        return ""
+    try:
+        before = StudyResult.read(path)
+    except ResultError as error:
+        return f"it is no result that can be read ({error})"
+    entries = {"rows": _lacking(before.rows, result.rows),
+               "curves": _lacking(before.series, result.series)}  # fmt: skip
+    said = " and ".join(f"{n} of its {name}" for name, n in entries.items() if n)
+    return f"the new result lacks {said}" if said else ""
+
+
+def _lacking(before: Sequence[Row | Series], after: Sequence[Row | Series]) -> int:
+    return len({entry.id for entry in before} - {entry.id for entry in after})

@@ -88,6 +88,7 @@ class SqueezeParameters:
         TopK(start=self.k_start, end=self.k_end)
         for cell in self.cells():
             check_dataset(cell.dataset)
+            self.check_search(cell)
             for seed in self.seeds:
                 self.layer_config(cell, seed)
 
@@ -161,7 +162,26 @@ class SqueezeParameters:
 
     def coefficient(self, cell: Cell) -> float:
         """Return the L1 coefficient of a cell's place; 0 if it is to be searched."""
-        return self.path_l1_coefficient if cell.position == "in_path" else self.l1_coefficient
+        coefficient: float = getattr(self, coefficient_name(cell))
+        return coefficient
+
+    def is_searched(self, cell: Cell) -> bool:
+        """Return whether the cell's sparsifier is L1 and its coefficient is to be searched."""
+        return cell.sparsifier == "l1" and not self.coefficient(cell)
+
+    def check_search(self, cell: Cell) -> None:
+        """Raise ValueError for a search that cannot end: too few units to leave k_end active.
+
+        At most `width` units are active on an image. With k_end units in all, none could ever be
+        silent: the penalty, which only silences units, would have nothing to do, and no
+        coefficient would be the one that leaves k_end of them.
+        """
+        if self.is_searched(cell) and cell.width <= self.k_end:
+            raise ValueError(
+                f"width is {cell.width} in {cell.name}, whose L1 coefficient is searched so that "
+                f"k_end units, {self.k_end}, stay active: allowed is a width above k_end, or "
+                f"{coefficient_name(cell)} above 0, instead of a search"
+            )
 
     def search(self, cell: Cell) -> SearchConfig:
         """Return the search for the coefficient of an L1 cell, on the first seed."""
@@ -190,11 +210,7 @@ def train_cells(
     seeds use what it found.
     """
     models = parameters.models(store or ArtifactStore())
-    searches = {
-        cell: parameters.search(cell)
-        for cell in cells
-        if cell.sparsifier == "l1" and not parameters.coefficient(cell)
-    }
+    searches = {cell: parameters.search(cell) for cell in cells if parameters.is_searched(cell)}
     train_jobs(_begin(parameters, cells, searches), models)
     trials = {cell: tuple(l1_trials(search, models)) for cell, search in searches.items()}
     configs: list[LayerConfig] = []
@@ -216,6 +232,11 @@ def training_seconds(trained: Sequence[TrainedCell]) -> float:
     layers = [layer for cell in trained for layer in cell.layers]
     folders = {layer.folder for layer in layers} | {layer.vae.folder for layer in layers}
     return sum(stored_seconds(folder) for folder in folders)
+
+
+def coefficient_name(cell: Cell) -> str:
+    """Return the name of the parameter that holds the L1 coefficient of the cell's place."""
+    return "path_l1_coefficient" if cell.position == "in_path" else "l1_coefficient"
 
 
 def check_dataset(name: str) -> None:
