@@ -1,13 +1,17 @@
+import itertools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seethrough.autoencoders import train_sparse_autoencoder as module
 from seethrough.autoencoders.activations import FrozenActivations
 from seethrough.autoencoders.active_subspace import ActiveSubspaceStart
 from seethrough.autoencoders.aligned import AlignedEncoder
@@ -32,7 +36,7 @@ from seethrough.autoencoders.train_sparse_autoencoder import (
 )
 from seethrough.autoencoders.untied_start import UntiedStart
 from seethrough.autoencoders.whitening import Whitening
-from seethrough.training.checkpoint import TrainingDivergedError
+from seethrough.training.checkpoint import TrainingDivergedError, load_checkpoint
 from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
 from seethrough.training.timing import TIMING_FILE
@@ -97,6 +101,33 @@ def spoil(inputs: Tensor) -> Tensor:
     inputs = inputs.clone()
     inputs[9, 2] = torch.nan
     return inputs
+
+
+def spoil_gradient(optimizer: torch.optim.Optimizer) -> None:
+    """Make one number of the last gradient NaN, as its parameter is after the step."""
+    optimizer.param_groups[-1]["params"][-1].grad.view(-1)[0] = math.nan
+
+
+def overshoot(optimizer: torch.optim.Optimizer) -> None:
+    """Take a step so large that finite parameters give no finite loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = 1e12
+
+
+def harm_before_step(
+    monkeypatch: pytest.MonkeyPatch, harm: Callable[[torch.optim.Optimizer], None], step: int
+) -> None:
+    """Call `harm` on the optimiser before one step, counted from 1 over all epochs."""
+    make, steps = module.make_optimizer, itertools.count(1)
+
+    def harmed(*arguments: Any) -> torch.optim.Adam:
+        optimizer = make(*arguments)
+        optimizer.register_step_pre_hook(
+            lambda *_: harm(optimizer) if next(steps) == step else None
+        )
+        return optimizer
+
+    monkeypatch.setattr(module, "make_optimizer", harmed)
 
 
 def score(output: SparseOutput, epoch: int) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -331,6 +362,56 @@ def test_divergence_names_its_place_and_keeps_the_last_checkpoint(
     assert not (broken / MODEL_FILE).exists()
     train_sparse_autoencoder(CONFIG, Interrupted(source, 10, stop), broken, score)
     assert same_bytes(whole, broken)
+
+
+@pytest.mark.parametrize(("epoch", "kept"), [(10, 0), (20, 10), (22, 20)])
+@pytest.mark.parametrize("harm", [spoil_gradient, overshoot])
+def test_an_epoch_whose_last_step_breaks_the_parameters_is_not_kept(
+    source: FrozenActivations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[torch.optim.Optimizer], None], epoch: int, kept: int,
+) -> None:  # fmt: skip
+    """Every loss of the epoch is finite. A later run goes on from the checkpoint before."""
+    whole, broken = folder(tmp_path, "whole"), folder(tmp_path, "broken")
+    train_sparse_autoencoder(CONFIG, source, whole, score)
+    harm_before_step(monkeypatch, harm, step=3 * epoch)
+    stays = f"the state after epoch {kept} is kept" if kept else "no epoch was saved before"
+    named = (
+        rf"^parameters or their loss are not finite after epoch {epoch}, batch 3 of 3, at learning "
+        rf"rate 0\.001: lower it; {stays}$"
+    )
+    with pytest.raises(TrainingDivergedError, match=named):
+        train_sparse_autoencoder(CONFIG, source, broken, score)
+    monkeypatch.undo()
+    assert not (broken / MODEL_FILE).exists()
+    checkpoint = broken / "checkpoint" / "state.safetensors"
+    assert checkpoint.exists() == bool(kept)
+    if kept:
+        state, sae = load_file(checkpoint), create(CONFIG, 5)
+        assert all(state[name].isfinite().all() for name in state if "history/" not in name)
+        following, _, _ = load_checkpoint(checkpoint, sae, make_optimizer(CONFIG, sae))
+        assert following == kept + 1
+    train_sparse_autoencoder(CONFIG, source, broken, score)
+    assert same_bytes(whole, broken)
+
+
+@pytest.mark.parametrize("remedy", ["jump_relu", "resampling"])
+def test_damage_that_no_loss_shows_stops_the_epoch(
+    source: FrozenActivations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remedy: str
+) -> None:
+    """A threshold that is NaN silences its unit from the first step on; a NaN is not resampled."""
+    step = {"jump_relu": 4, "resampling": 6}[remedy]  # both in epoch 2, when resampling is due
+    harm_before_step(monkeypatch, spoil_gradient, step)
+    with pytest.raises(TrainingDivergedError, match=r"^parameters .* after epoch 2, batch 3 of 3"):
+        train_sparse_autoencoder(REMEDIED[remedy], source, tmp_path, score)
+
+
+def test_an_infinite_loss_is_named(source: FrozenActivations, tmp_path: Path) -> None:
+    named = (
+        r"^the loss is inf in epoch 1, batch 2 of 3, at learning rate 1000000000000\.0: lower it; "
+        r"no epoch was saved before$"
+    )
+    with pytest.raises(TrainingDivergedError, match=named):
+        train_sparse_autoencoder(replace(CONFIG, learning_rate=1e12), source, tmp_path, score)
 
 
 def test_a_large_learning_rate_diverges(source: FrozenActivations, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import os
@@ -32,7 +33,7 @@ from seethrough.models.train_vae_sae import (
 )
 from seethrough.models.training_config import TrainingConfig
 from seethrough.models.vae_sae import VAESAE, PathLayer
-from seethrough.training.checkpoint import TrainingDivergedError, below
+from seethrough.training.checkpoint import TrainingDivergedError, below, load_checkpoint
 from seethrough.training.device import thread_count
 from seethrough.training.history import HISTORY_FILE, History
 from seethrough.training.initialise import generator_for
@@ -107,6 +108,33 @@ def stop_everywhere(monkeypatch: pytest.MonkeyPatch, run: Callable[[], None]) ->
         else:
             monkeypatch.undo()
             return times
+
+
+def spoil_gradient(optimizer: torch.optim.Optimizer) -> None:
+    """Make one number of the last gradient NaN, as its parameter is after the step."""
+    optimizer.param_groups[-1]["params"][-1].grad.view(-1)[0] = math.nan
+
+
+def overshoot(optimizer: torch.optim.Optimizer) -> None:
+    """Take a step so large that finite parameters give no finite loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = 1e12
+
+
+def harm_before_step(
+    monkeypatch: pytest.MonkeyPatch, harm: Callable[[torch.optim.Optimizer], None], step: int
+) -> None:
+    """Call `harm` on the optimiser before one step, counted from 1 over all epochs."""
+    make, steps = train_vae_sae.make_optimizer, itertools.count(1)
+
+    def harmed(*arguments: Any) -> torch.optim.Adam:
+        optimizer = make(*arguments)
+        optimizer.register_step_pre_hook(
+            lambda *_: harm(optimizer) if next(steps) == step else None
+        )
+        return optimizer
+
+    monkeypatch.setattr(train_vae_sae, "make_optimizer", harmed)
 
 
 def test_split_is_disjoint_and_seeded(dsprites: FactorDataset, config: TrainingConfig) -> None:
@@ -310,9 +338,10 @@ def test_a_large_learning_rate_diverges(
     assert not (workspace / STATE_FILE).exists()
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_divergence_leaves_the_last_good_state(
     dsprites: FactorDataset, config: TrainingConfig, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, wrong: float,
 ) -> None:  # fmt: skip
     """Two epochs pass, the third goes wrong; with the old learning rate it goes on from there."""
     whole, broken = folder(tmp_path, "whole"), folder(tmp_path, "broken")
@@ -322,13 +351,13 @@ def test_divergence_leaves_the_last_good_state(
     def diverge(*arguments: Any) -> Any:
         record = function(*arguments)
         if arguments[-1] == 3:
-            record.losses[1, 0] = math.nan
+            record.losses[1, 0] = wrong
         return record
 
     monkeypatch.setattr(train_vae_sae, "train_epoch", diverge)
     named = (
-        r"^the loss is nan in epoch 3, batch 2 of 2, at learning rate 0\.001: lower it; the state "
-        r"after epoch 2 is kept$"
+        rf"^the loss is {wrong} in epoch 3, batch 2 of 2, at learning rate 0\.001: lower it; the "
+        r"state after epoch 2 is kept$"
     )
     with pytest.raises(TrainingDivergedError, match=named):
         train(config, broken, dsprites)
@@ -338,6 +367,60 @@ def test_divergence_leaves_the_last_good_state(
     assert all(tensor.isfinite().all() for tensor in below(kept, "model/").values())
     train(config, broken, dsprites)
     assert same_run(whole, broken)
+
+
+@pytest.mark.parametrize("harm", [spoil_gradient, overshoot])
+@pytest.mark.parametrize("layer", [None, TOP_K])
+def test_an_epoch_whose_last_step_breaks_the_parameters_is_not_kept(
+    dsprites: FactorDataset, config: TrainingConfig, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, layer: PathLayer | None,
+    harm: Callable[[torch.optim.Optimizer], None],
+) -> None:  # fmt: skip
+    """Every loss of epoch 2 is finite. A later run goes on after epoch 1."""
+    config = replace(config, layer=layer)
+    whole, broken = folder(tmp_path, "whole"), folder(tmp_path, "broken")
+    train(config, whole, dsprites)
+    harm_before_step(monkeypatch, harm, step=4)
+    named = (
+        r"^parameters or their loss are not finite after epoch 2, batch 2 of 2, at learning rate "
+        r"0\.001: lower it; the state after epoch 1 is kept$"
+    )
+    with pytest.raises(TrainingDivergedError, match=named):
+        train(config, broken, dsprites)
+    monkeypatch.undo()
+    assert not (broken / STATE_FILE).exists()
+    kept, model = load_file(broken / CHECKPOINT), VAESAE(1, layer, 0)
+    assert all(kept[name].isfinite().all() for name in kept if "history/" not in name)
+    following, _, _ = load_checkpoint(broken / CHECKPOINT, model, make_optimizer(model, config))
+    assert following == 2
+    train(config, broken, dsprites)
+    assert same_run(whole, broken)
+
+
+def test_parameters_are_checked_even_if_their_loss_is_finite(
+    dsprites: FactorDataset, in_path: TrainingConfig, workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    harm_before_step(monkeypatch, spoil_gradient, step=2)
+    monkeypatch.setattr(train_vae_sae, "first_loss", lambda *_: torch.zeros(()))
+    named = r"^parameters .* after epoch 1, batch 2 of 2, .*; no epoch was saved before$"
+    with pytest.raises(TrainingDivergedError, match=named):
+        train(in_path, workspace, dsprites)
+    assert not (workspace / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("layer", [None, TOP_K, SOFT])
+def test_the_loss_after_an_epoch_is_that_of_the_first_images(
+    dsprites: FactorDataset, config: TrainingConfig, layer: PathLayer | None
+) -> None:
+    config = replace(config, layer=layer, beta=4.0)
+    images, _ = split_images(dsprites, config)
+    model = VAESAE(1, layer, 0)
+    parts = model.losses(images[:16].float(), config.level(2), torch.zeros(16, 10))
+    expected = parts.elbo.reconstruction + 4 * parts.elbo.divergence + parts.penalty
+    found = train_vae_sae.first_loss(model, images, 1, config, epoch=2)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, expected.detach())
 
 
 @pytest.mark.parametrize("layer", [None, TOP_K])

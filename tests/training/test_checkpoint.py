@@ -17,6 +17,8 @@ from seethrough.training.checkpoint import (
 from seethrough.training.history import History
 from seethrough.training.initialise import generator_for, reset_parameters
 
+GOOD = [torch.zeros(2)]
+
 
 def model(seed: int = 0) -> nn.Sequential:
     """A convolution in channels-last order, whose strides are not those of a saved tensor."""
@@ -146,7 +148,9 @@ def test_the_file_holds_plain_tensors(tmp_path: Path) -> None:
 
 
 def test_finite_losses_pass() -> None:
-    check_finite(torch.tensor([1e30, -1e30, 0.0]), epoch=1, learning_rate=1e-3, kept=0)
+    """So do parameters whose sum or norm would overflow."""
+    losses, after = torch.tensor([1e30, -1e30, 0.0]), [torch.full((4,), 3e38), torch.zeros(())]
+    check_finite(losses, after, epoch=1, learning_rate=1e-3, kept=0)
 
 
 @pytest.mark.parametrize(
@@ -159,14 +163,33 @@ def test_finite_losses_pass() -> None:
 )
 def test_the_first_wrong_loss_is_named(losses: list[float], named: str) -> None:
     with pytest.raises(TrainingDivergedError) as caught:
-        check_finite(torch.tensor(losses), epoch=12, learning_rate=0.5, kept=10)
+        check_finite(torch.tensor(losses), GOOD, epoch=12, learning_rate=0.5, kept=10)
     assert str(caught.value).startswith(named)
     assert "at learning rate 0.5: lower it; the state after epoch 10 is kept" in str(caught.value)
 
 
 def test_a_loss_that_is_wrong_before_anything_was_saved() -> None:
     with pytest.raises(TrainingDivergedError, match="lower it; no epoch was saved before$"):
-        check_finite(torch.tensor([float("nan")]), epoch=1, learning_rate=0.5, kept=0)
+        check_finite(torch.tensor([float("nan")]), GOOD, epoch=1, learning_rate=0.5, kept=0)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_wrong_after_the_last_step_names_that_step(wrong: float, place: int) -> None:
+    after = [torch.ones(3, 2), torch.zeros(())]
+    after[place].view(-1)[-1] = wrong
+    named = (
+        r"^parameters or their loss are not finite after epoch 12, batch 2 of 2, at learning rate "
+        r"0\.5: lower it; the state after epoch 10 is kept$"
+    )
+    with pytest.raises(TrainingDivergedError, match=named):
+        check_finite(torch.ones(2), after, epoch=12, learning_rate=0.5, kept=10)
+
+
+def test_a_wrong_loss_comes_before_the_parameters_that_it_broke() -> None:
+    losses, after = torch.tensor([1.0, float("inf")]), [torch.tensor(float("nan"))]
+    with pytest.raises(TrainingDivergedError, match="the loss is inf in epoch 2, batch 2 of 2"):
+        check_finite(losses, after, epoch=2, learning_rate=0.5, kept=1)
 
 
 def test_below_takes_the_prefix_off() -> None:

@@ -165,7 +165,8 @@ def train_sparse_autoencoder(
 
     `score` is called after the epochs of `is_scored` (after the last alone if `config.scored` is
     false); its scalars are NaN in all other epochs. Checkpoints live in `workspace/checkpoint`.
-    Raises TrainingDivergedError if a loss is not finite; the last checkpoint then stays.
+    Raises TrainingDivergedError if a loss, or a parameter after an epoch, is not finite; the last
+    checkpoint then stays.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -186,7 +187,9 @@ def train_sparse_autoencoder(
         for epoch in tqdm(epochs, desc=label, unit="epoch", file=sys.stderr, disable=None):
             inputs = source.train(epoch)
             losses = train_epoch(sae, optimizer, inputs, config, epoch)
-            check_finite(losses, epoch, config.learning_rate, kept)
+            output = heldout_output(sae, inputs[: config.batch_size], config.level(epoch))
+            after = [*sae.parameters(), output.unexplained()]
+            check_finite(losses, after, epoch, config.learning_rate, kept)
             _revive(sae, optimizer, inputs, config, epoch)
             _measure(sae, history, source, score, config, epoch)
             if epoch % EPOCHS_BETWEEN_CHECKPOINTS == 0:

@@ -123,6 +123,21 @@ def train_epoch(
     return EpochRecord(torch.stack(losses), torch.cat(hidden), torch.cat(means))
 
 
+@torch.no_grad()
+def first_loss(
+    model: VAESAE,
+    images: UInt8[Tensor, "N C H W"],
+    max_value: int,
+    config: TrainingConfig,
+    epoch: int,
+) -> Float[Tensor, ""]:
+    """Return the loss of as many images as a batch has, the first ones, decoded without noise."""
+    batch = pixels(images[: config.batch_size], max_value)
+    with precision_of(config):
+        parts = model.losses(batch, config.level(epoch), batch.new_zeros(len(batch), N_LATENTS))
+    return parts.elbo.loss(config.beta) + parts.penalty
+
+
 def train(
     config: TrainingConfig, workspace: Path, dataset: FactorDataset, begun: Path | None = None
 ) -> None:
@@ -130,8 +145,8 @@ def train(
 
     A run that was interrupted goes on from `workspace/checkpoint`; one with extra epochs begins
     where the squeeze ended, whose folder is `begun`. The record is kept for a VAE without a layer
-    in its path. Raises TrainingDivergedError if a loss is not finite; the checkpoint of the epoch
-    before then stays.
+    in its path. Raises TrainingDivergedError if a loss, or a parameter after an epoch, is not
+    finite; the checkpoint of the epoch before then stays.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -154,7 +169,9 @@ def train(
         ) as bar:
             for epoch in range(first, config.total_epochs + 1):
                 record = train_epoch(model, optimizer, images, dataset.max_value, config, epoch)
-                check_finite(record.losses[:, 0], epoch, config.learning_rate, epoch - 1)
+                loss = first_loss(model, images, dataset.max_value, config, epoch)
+                after = [*model.parameters(), loss]
+                check_finite(record.losses[:, 0], after, epoch, config.learning_rate, epoch - 1)
                 with precision_of(config):
                     held = representations(
                         model, heldout.images, heldout.max_value, config.level(epoch)

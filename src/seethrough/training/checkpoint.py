@@ -1,6 +1,7 @@
 """The state of a training run in one safetensors file, complete or not there at all."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,23 +13,32 @@ from seethrough.training.history import History
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss became NaN or infinite; the message names epoch, batch and learning rate."""
+    """Loss or parameters became NaN or infinite; the message names place and learning rate."""
 
 
-def check_finite(losses: Tensor, epoch: int, learning_rate: float, kept: int) -> None:
-    """Raise TrainingDivergedError if a batch's loss is NaN or infinite.
+def check_finite(
+    losses: Tensor, after: Sequence[Tensor], epoch: int, learning_rate: float, kept: int
+) -> None:
+    """Raise TrainingDivergedError if a batch's loss, or what the epoch left, is NaN or infinite.
 
-    `losses` holds one epoch's losses by batch; `kept` is the epoch of the last saved state,
-    0 if there is none.
+    `losses` holds one epoch's losses by batch, each from before its step. So `after` holds the
+    parameters after the last step, and the loss that they give on some batch: finite parameters may
+    be too large for a finite loss. `kept` is the epoch of the last saved state, 0 if there is none.
     """
     wrong = (~losses.isfinite()).nonzero()
     stays = f"the state after epoch {kept} is kept" if kept else "no epoch was saved before"
     if len(wrong):
         batch = int(wrong[0])
-        raise TrainingDivergedError(
-            f"the loss is {float(losses[batch])} in epoch {epoch}, batch {batch + 1} of "
-            f"{len(losses)}, at learning rate {learning_rate}: lower it; {stays}"
-        )
+        what = f"the loss is {float(losses[batch])} in"
+    elif not bool(torch.stack([tensor.isfinite().all() for tensor in after]).all()):
+        batch = len(losses) - 1
+        what = "parameters or their loss are not finite after"
+    else:
+        return
+    raise TrainingDivergedError(
+        f"{what} epoch {epoch}, batch {batch + 1} of {len(losses)}, at learning rate "
+        f"{learning_rate}: lower it; {stays}"
+    )
 
 
 def save_checkpoint(
