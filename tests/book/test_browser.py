@@ -119,12 +119,12 @@ def is_typeset(browser: Any) -> bool:
     return 0 < len(elements(browser, ".math")) <= len(elements(browser, "mjx-container"))
 
 
-def shown_picture(browser: Any) -> tuple[str, str] | None:
-    """Return alt and src of the one picture that stands below the slider."""
+def shown_pictures(browser: Any) -> list[tuple[str, str]]:
+    """Return alt and src of the picture below each slider; empty unless each shows just one."""
     pictures = [i for i in elements(browser, ".widget-vbox .widget-html img") if i.is_displayed()]
-    if len(pictures) != 1:
-        return None
-    return pictures[0].get_attribute("alt"), pictures[0].get_attribute("src")
+    if len(pictures) != len(elements(browser, ".widget-vbox .widget-slider")):
+        return []
+    return [(i.get_attribute("alt"), i.get_attribute("src")) for i in pictures]
 
 
 def requested(browser: Any) -> list[str]:
@@ -165,26 +165,31 @@ def luminance(browser: Any, selector: str, style: str) -> float:
     return 0.21 * red + 0.72 * green + 0.07 * blue
 
 
-def test_slider_changes_the_picture_without_kernel(visit: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(("slider", "named"), [(0, "epoch"), (1, "k = ")])
+def test_slider_changes_its_picture_without_kernel(
+    visit: Callable[[str], Any], slider: int, named: str
+) -> None:
     from selenium.webdriver.common.keys import Keys
 
     browser = visit(NOTEBOOK_PAGE)
-    (handle, *_) = wait_for(browser, lambda: elements(browser, ".widget-slider .noUi-handle"))
-    first = wait_for(browser, lambda: shown_picture(browser))
-    assert first[0].strip()
+    first = wait_for(browser, lambda: shown_pictures(browser))
+    assert len(first) == 2
+    assert named in first[slider][0]
+    handle = elements(browser, ".widget-slider .noUi-handle")[slider]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     handle.send_keys(Keys.ARROW_RIGHT)
-    second = wait_for(browser, lambda: (now := shown_picture(browser)) != first and now)
-    assert second[0] != first[0]  # the alt text tells what changed
-    assert second[1] != first[1]  # and so does the picture
+    second = wait_for(browser, lambda: (now := shown_pictures(browser)) not in ([], first) and now)
+    assert second[slider][0] != first[slider][0]  # the alt text tells what changed
+    assert second[slider][1] != first[slider][1]  # and so does the picture
+    assert second[1 - slider] == first[1 - slider]  # the other slider's stays
     handle.send_keys(Keys.ARROW_LEFT)
-    wait_for(browser, lambda: shown_picture(browser) == first)
+    wait_for(browser, lambda: shown_pictures(browser) == first)
     assert complaints(browser) == []
 
 
 def test_the_widget_library_finds_its_icon_font(visit: Callable[[str], Any]) -> None:
     browser = visit(NOTEBOOK_PAGE)
-    wait_for(browser, partial(shown_picture, browser))
+    wait_for(browser, partial(shown_pictures, browser))
     script = """const done = arguments[0];
         document.fonts.load("900 16px 'Font Awesome 5 Free'").then(
             faces => done(faces.map(face => face.status)), error => done(String(error)))"""
@@ -228,7 +233,7 @@ def test_no_page_asks_another_host_or_complains(visit: Callable[[str], Any], htm
         browser = visit(page)
         wait_until_loaded(browser)
         if page == NOTEBOOK_PAGE:
-            wait_for(browser, partial(shown_picture, browser))
+            wait_for(browser, partial(shown_pictures, browser))
         addresses = requested(browser)
         assert any(address.startswith("file:") for address in addresses), page
         foreign = [a for a in addresses if not a.startswith(("file:", "data:", "blob:"))]
